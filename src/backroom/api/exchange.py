@@ -1,0 +1,86 @@
+"""One request as it came in, nothing decoded, and the answer to it."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from backroom.domain.account import Identity
+from backroom.domain.errors import EmptyBody, InvalidJson
+from backroom.domain.ids import NOWHERE, InstanceId, ProjectId, TaskId
+from backroom.wire.queries import decode_query
+
+T = TypeVar("T")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Request(msgspec.Struct):
+    """`parameters` are the percent-decoded values of the path template. Headers: lower-case names.
+
+    `identity` is set before any handler of a route that needs one runs.
+    """
+
+    method: str
+    raw_path: bytes
+    raw_query: bytes
+    headers: Headers
+    request_id: str
+    body: bytes = b""
+    parameters: Mapping[str, str] = {}
+    identity: Identity | None = None
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def query(self) -> dict[str, str]:
+        return decode_query(self.raw_query)
+
+    def json(self, kind: type[T]) -> T:
+        """The body as `kind`. Raises EmptyBody or InvalidJson; unknown fields are ignored."""
+        if not self.body.strip():
+            raise EmptyBody("body", "is empty")
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InvalidJson("body", str(error)) from error
+
+    @property
+    def who(self) -> Identity:
+        """The proven identity; a route that needs none must not ask."""
+        if self.identity is None:
+            raise LookupError(f"{self.raw_path!r} is a route without identity")
+        return self.identity
+
+    @property
+    def project_id(self) -> ProjectId:
+        """The project that the caller acts in: NOWHERE when the path names another one."""
+        return self.who.project_id or NOWHERE
+
+    @property
+    def instance_id(self) -> InstanceId:
+        return InstanceId(self.parameters["instance_id"])
+
+    @property
+    def task_id(self) -> TaskId:
+        return TaskId(self.parameters["task_id"])
+
+
+class Response(msgspec.Struct):
+    status: int = 200
+    body: bytes = b""
+    headers: Headers = []
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def json_response(content: Any, status: int = 200, headers: Headers | None = None) -> Response:
+    return Response(status, _encode(content), headers or [])
+
+
+NO_CONTENT = Response(204)

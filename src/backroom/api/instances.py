@@ -1,0 +1,19 @@
+"""ShowInstance and ListInstances. What submits a task is handled with the operations."""
+
+from backroom.api.exchange import Request, Response, json_response
+from backroom.resources.instances import Instances
+from backroom.wire.instances import decode_list, encode_instance, encode_instances
+
+
+class InstanceHandlers:
+    def __init__(self, instances: Instances) -> None:
+        self._instances = instances
+
+    async def show_instance(self, request: Request) -> Response:
+        instance, current = await self._instances.show(request.project_id, request.instance_id)
+        return json_response(encode_instance(instance, current))
+
+    async def list_instances(self, request: Request) -> Response:
+        wanted, page = decode_list(request.query(), request.project_id)
+        found, total = await self._instances.list(wanted, page)
+        return json_response(encode_instances(found, total))

@@ -1,0 +1,126 @@
+"""Every call of the API in one table, and how a raw path finds its row."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import msgspec
+
+from backroom.api.exchange import Request, Response
+from backroom.domain.errors import (
+    InvalidInput,
+    InvalidInstanceId,
+    InvalidProjectId,
+    InvalidTaskId,
+    MethodNotAllowed,
+    RouteNotFound,
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_PROJECT_ID = re.compile(r"[0-9a-f]{32}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+_FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
+    "project_id": (_PROJECT_ID, InvalidProjectId),
+    "instance_id": (_UUID, InvalidInstanceId),
+    "task_id": (_TASK_ID, InvalidTaskId),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call: `operation` is the vendor's name for it.
+
+    One that needs its own project is refused outright in another's: there is nothing in the path
+    that could be missing.
+    """
+
+    method: str
+    template: str
+    operation: str
+    handler: Handler
+    identity: Literal["required", "optional", "none"] = "required"
+    needs_own_project: bool = False
+    query: tuple[str, ...] = ()
+    body: type[msgspec.Struct] | None = None
+    answer: Any = None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    routes: dict[str, tuple[Route, tuple[str, ...]]]  # method -> route, names of its parameters
+
+
+class RouteTable:
+    """A tree of path segments; a literal is tried before a parameter."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self.routes = routes
+        self._tree: dict[Any, Any] = {}
+        for route in routes:
+            self._add(route)
+
+    def _add(self, route: Route) -> None:
+        node, names = self._tree, []
+        for segment in route.template.split("/")[1:]:
+            if segment.startswith("{"):
+                names.append(segment[1:-1])
+                node = node.setdefault(None, {})
+            else:
+                node = node.setdefault(segment, {})
+        leaf = node.setdefault(_Leaf, _Leaf({}))
+        if route.method in leaf.routes:
+            raise ValueError(f"two routes for {route.method} {route.template}")
+        leaf.routes[route.method] = (route, tuple(names))
+
+    def find(self, method: str, raw_path: bytes) -> tuple[Route, dict[str, str]]:
+        """The row and the decoded parameters, their form checked.
+
+        Raises RouteNotFound, MethodNotAllowed, or InvalidProjectId and its like.
+        """
+        segments = raw_path.decode("latin-1").split("/")[1:]
+        values: list[str] = []
+        leaf = _walk(self._tree, segments, 0, values)
+        if leaf is None:
+            raise RouteNotFound
+        found = leaf.routes.get(method)
+        if found is None:
+            raise MethodNotAllowed(tuple(sorted(leaf.routes)))
+        route, names = found
+        return route, dict(zip(names, values, strict=True))
+
+
+def _walk(node: Any, segments: list[str], at: int, values: list[str]) -> _Leaf | None:
+    if at == len(segments):
+        leaf: _Leaf | None = node.get(_Leaf)
+        return leaf
+    segment = segments[at]
+    literal = node.get(segment)
+    if literal is not None:
+        leaf = _walk(literal, segments, at + 1, values)
+        if leaf is not None:
+            return leaf
+    parameter = node.get(None)
+    if parameter is None or not segment:
+        return None
+    values.append(segment)
+    leaf = _walk(parameter, segments, at + 1, values)
+    if leaf is None:
+        values.pop()
+    return leaf
+
+
+def checked(parameters: dict[str, str]) -> dict[str, str]:
+    """Percent-decoded, and each id of its form. Raises the id's own InvalidInput."""
+    for name, raw in parameters.items():
+        if "%" in raw:
+            parameters[name] = unquote(raw)
+        form = _FORMS.get(name)
+        if form is not None and form[0].fullmatch(parameters[name]) is None:
+            raise form[1](name, "has not the form of an id")
+    return parameters

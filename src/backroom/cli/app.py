@@ -1,0 +1,129 @@
+"""The command tree. Each command imports what it needs when it runs: first output comes fast."""
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from backroom import __version__
+from backroom.domain.errors import BackroomError
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    name="backroom",
+    help="Background tasks of Kafka instances: durable, watchable, with the public v2 API.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="DIR", help="Data folder. [default: $BACKROOM_DATA or per user]"
+    ),
+]
+
+
+def main() -> None:
+    try:
+        app()
+    except BackroomError as error:
+        sys.exit(f"backroom: {error}")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end on the fastest event loop there is."""
+    import asyncio  # noqa: PLC0415
+
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: backroom serve --port 8443 --data ./data")
+def serve(  # noqa: PLR0913  one parameter a flag
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 8443,
+    data: Data = None,
+    database: Annotated[
+        str | None, typer.Option(metavar="URL", help="sqlite:///PATH [default: a file in --data]")
+    ] = None,
+    http: Annotated[bool, typer.Option("--http", help="Plain HTTP instead of TLS.")] = False,
+    workers: Annotated[int, typer.Option(help="Tasks that run at once.", min=1, max=1000)] = 64,
+    role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Make no instance on the first start.")
+    ] = False,
+    i_know: Annotated[
+        bool, typer.Option("--i-know", help="Bind anywhere with the generated keys.")
+    ] = False,
+) -> None:
+    """Serve the API and run tasks, until SIGTERM.
+
+    Prints `ready URL` when it answers.
+    """
+    if role not in {"all", "api", "worker"}:
+        raise typer.BadParameter("must be all, api or worker", param_hint="--role")
+    from backroom.cli.serving import run_server  # noqa: PLC0415
+    from backroom.settings import Settings, default_data  # noqa: PLC0415
+
+    run(
+        run_server(
+            Settings(
+                data=(data or default_data()).absolute(),
+                database=database,
+                host=host,
+                port=port,
+                is_plain_http=http,
+                slots=workers,
+                role=role,
+                is_empty=empty,
+                allows_generated_keys_anywhere=i_know,
+            )
+        )
+    )
+
+
+@app.command(epilog='Example: eval "$(backroom env --data ./data)"')
+def env(
+    data: Data = None,
+    lang: Annotated[str, typer.Option(help="sh, powershell or dotenv.")] = "sh",
+) -> None:
+    """Print the environment that points SDKs at this server, ready to be evaluated."""
+    from backroom.cli.environment import LANGUAGES, print_environment  # noqa: PLC0415
+
+    if lang not in LANGUAGES:
+        raise typer.BadParameter(f"must be one of {', '.join(LANGUAGES)}", param_hint="--lang")
+    run(print_environment(data, lang))
+
+
+def _mount() -> None:
+    from backroom.cli import keys, signature  # noqa: PLC0415
+
+    app.add_typer(keys.app, name="keys", help="Key pairs: add, list, revoke.")
+    app.add_typer(signature.app, name="signature", help="Find out why a signature is refused.")
+
+
+_mount()

@@ -1,0 +1,118 @@
+"""`backroom keys`: for whoever sits at the machine; works beside a running server."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backroom.cli.app import Data, run
+from backroom.domain.account import AccessKey, Role
+from backroom.domain.errors import BackroomError
+from backroom.domain.ids import ProjectId
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+SECRET_VARIABLE = "BACKROOM_NEW_SK"  # noqa: S105  a name, not a secret
+
+
+class NoSuchKey(BackroomError):
+    pass
+
+
+@app.command(epilog="Example: backroom keys add --ak MYAK --sk - --project-id ID < sk.txt")
+def add(
+    ak: Annotated[str, typer.Option("--ak", help="Access key.")],
+    project_id: Annotated[str, typer.Option("--project-id", help="Its project.")],
+    sk: Annotated[
+        str | None,
+        typer.Option(
+            "--sk", help=f"Secret key; - reads it from input [default: ${SECRET_VARIABLE}]"
+        ),
+    ] = None,
+    role: Annotated[Role, typer.Option(help="viewer reads, operator submits.")] = Role.OPERATOR,
+    data: Data = None,
+) -> None:
+    """Add a key pair. A running server takes it at once."""
+    secret = sys.stdin.readline().strip() if sk == "-" else sk or os.environ.get(SECRET_VARIABLE)
+    if not secret:
+        raise typer.BadParameter("is empty", param_hint="--sk")
+    key = run(_add(data, ak, secret, ProjectId(project_id), role))
+    typer.echo(f"added {key.access_key} ({key.role}) in project {key.project_id}")
+
+
+@app.command("list", epilog="Example: backroom keys list --json")
+def list_(
+    data: Data = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """List the key pairs, never their secrets."""
+    rows = [_row(key) for key in run(_list(data))]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    widths = (
+        [max(len(name), *(len(row[name]) for row in rows)) for name in _COLUMNS] if rows else []
+    )
+    for row in [dict(zip(_COLUMNS, _COLUMNS, strict=True)), *rows] if rows else []:
+        cells = (row[name].ljust(width) for name, width in zip(_COLUMNS, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
+
+
+@app.command(epilog="Example: backroom keys revoke MYAK")
+def revoke(
+    ak: Annotated[str, typer.Argument(help="Access key.", show_default=False)],
+    data: Data = None,
+) -> None:
+    """Revoke a key pair. A running server refuses it at once."""
+    if not run(_revoke(data, ak)):
+        raise NoSuchKey(f"there is no key {ak}; see: backroom keys list")
+    typer.echo(f"revoked {ak}")
+
+
+_COLUMNS = (
+    "access_key",
+    "role",
+    "user_name",
+    "project_id",
+    "created_at",
+    "expires_at",
+    "generated",
+)
+
+
+def _row(key: AccessKey) -> dict[str, str]:
+    return {
+        "access_key": key.access_key,
+        "role": key.role.value,
+        "user_name": key.user_name,
+        "project_id": key.project_id,
+        "created_at": key.created_at.isoformat(timespec="seconds"),
+        "expires_at": "-" if key.expires_at is None else key.expires_at.isoformat(),
+        "generated": "yes" if key.is_generated else "no",
+    }
+
+
+async def _add(
+    data: Path | None, access_key: str, secret: str, project_id: ProjectId, role: Role
+) -> AccessKey:
+    from backroom.cli.opening import opened  # noqa: PLC0415
+
+    async with opened(data) as backroom:
+        return await backroom.accounts.add_key(None, access_key, secret, project_id, role)
+
+
+async def _list(data: Path | None) -> list[AccessKey]:
+    from backroom.cli.opening import opened  # noqa: PLC0415
+
+    async with opened(data) as backroom:
+        return await backroom.accounts.list_keys(None)
+
+
+async def _revoke(data: Path | None, access_key: str) -> bool:
+    from backroom.cli.opening import opened  # noqa: PLC0415
+
+    async with opened(data) as backroom:
+        return await backroom.accounts.revoke_key(None, access_key)

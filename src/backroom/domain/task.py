@@ -1,0 +1,152 @@
+"""A task, its steps, attempts and events: what is stored, in our words."""
+
+from datetime import datetime
+from enum import StrEnum, unique
+
+import msgspec
+
+from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
+from backroom.domain.instance import Instance
+
+
+@unique
+class State(StrEnum):
+    WAITING = "waiting"  # asked for, snoozed, or given back after a fault or a lost worker
+    RUNNING = "running"  # a worker has the lease
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+@unique
+class Kind(StrEnum):
+    BACKGROUND = "background"  # does the work
+    SCHEDULED = "scheduled"  # at execute_at it submits a background task, and that is its success
+
+
+@unique
+class StepState(StrEnum):
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@unique
+class Outcome(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    SNOOZED = "snoozed"  # a step was not ready; the attempt is given back
+    FAULTED = "faulted"  # an exception; retried while attempts are left
+    REJECTED = "rejected"  # a step said never
+    CANCELLED = "cancelled"
+    LOST = "lost"  # the worker died or lost the store
+
+
+class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What anybody may see of a task.
+
+    `params` is JSON text with secrets masked. `created_at` never decreases within one instance and
+    kind, so newest first is also last submitted first; `updated_at` >= `created_at`.
+    """
+
+    id: TaskId
+    project_id: ProjectId
+    instance_id: InstanceId
+    kind: Kind
+    name: str
+    user_id: UserId
+    user_name: str
+    params: str
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    execute_at: datetime | None = None
+
+
+class Task(TaskRecord, frozen=True, kw_only=True):
+    """All of a task. It has a lease (`worker_id`, `epoch`) exactly while it is running.
+
+    `version` grows by one with each stored change and is what the store compares and swaps on.
+    `epoch` grows with each claim: a worker whose epoch is not the stored one has lost its lease.
+    `attempt` counts claims that were not given back by a snooze. `lane` is what it queues in: the
+    instance for a change to it, the task itself for one that may run beside others.
+    `internal` is the typed parameters as JSON, sealed when they hold secrets.
+    """
+
+    lane: str
+    internal: bytes
+    version: int = 1
+    epoch: int = 0
+    attempt: int = 0
+    worker_id: WorkerId | None = None
+    claimed_at: datetime | None = None  # since when the lease is held
+    due_at: datetime | None = None  # not to be claimed before this
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancel_asked_at: datetime | None = None
+    error_code: str | None = None
+    error_msg: str | None = None
+    reason: str | None = None  # the requester's own words
+    request_id: str | None = None
+    parent_id: TaskId | None = None
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of one task. `output` is JSON, there once the step succeeded."""
+
+    name: str
+    position: int  # from 0, in the operation's order
+    state: StepState
+    percent: int = 0
+    started_at: datetime
+    ended_at: datetime | None = None
+    output: bytes | None = None
+
+
+class AttemptRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One go by one worker, from claim to outcome. `epoch` tells attempts of one task apart."""
+
+    epoch: int
+    number: int
+    worker_id: WorkerId
+    started_at: datetime
+    ended_at: datetime | None = None
+    outcome: Outcome | None = None
+    step: str | None = None
+    error: str | None = None
+    trace: str | None = None
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition: who moved which task from where to where, when, and in which step."""
+
+    at: datetime
+    verb: str
+    actor: str  # a user's name, or a worker's id
+    from_state: State | None
+    to_state: State | None  # None when the record was deleted
+    step: str | None = None
+    attempt: int = 0
+    detail: str | None = None
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What one decision wants written, all of it or nothing.
+
+    The store writes it only where the stored version is `task.version - 1`, and `instance`, as it
+    is to be shown from now on, likewise.
+    """
+
+    task: Task
+    event: Event
+    steps: tuple[StepRecord, ...] = ()
+    attempt: AttemptRecord | None = None
+    instance: Instance | None = None

@@ -1,0 +1,306 @@
+"""One go at one task by one worker: its steps in order, each outcome recorded before the next."""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import (
+    BackroomError,
+    Refused,
+    StaleTask,
+    StepNotReady,
+    StepRejected,
+    StoreUnavailable,
+)
+from backroom.domain.ids import new_task_id
+from backroom.domain.lifecycle import Fault
+from backroom.domain.task import Change, Kind, State, StepRecord, StepState, Task
+from backroom.engine.backoff import delay_s
+from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.operation import Operation, Step, StepContext
+from backroom.operations.submission import typed_params
+from backroom.ports import Clock, InstanceStore, Platform, TaskStore, Vault
+
+FAULT_CODE = "DMS.00500000"  # [D] Internal service error.
+STALE_S = 0.05  # a step met somebody else's change of the instance: it looks again
+STORE_RETRY_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseLost(BackroomError):
+    """Another worker has the task now: stop, touch nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every attempt of a worker shares."""
+
+    tasks: TaskStore
+    instances: InstanceStore
+    platform: Platform
+    clock: Clock
+    vault: Vault
+    stopping: asyncio.Event
+
+
+class Attempt:
+    def __init__(self, task: Task, around: Surroundings) -> None:
+        self._task = task
+        self._around = around
+        self._clock = around.clock
+        self._lease = (task.worker_id, task.epoch)
+
+    async def run(self) -> None:
+        """Go on until the task ended, waits, or was lost. Raises nothing but cancellation."""
+        try:
+            if self._task.kind is Kind.SCHEDULED:
+                await self._start_scheduled()
+            else:
+                await self._run_operation()
+        except LeaseLost:
+            _log.warning("lease lost", extra=self._fields())
+
+    async def _run_operation(self) -> None:
+        operation = CATALOGUE.get(self._task.name)
+        if operation is None:
+            fault = Fault(code=FAULT_CODE, message=f"no operation is called {self._task.name}")
+            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            return
+        history = await self._around.tasks.history(self._task.id)
+        recorded = {step.name: step for step in history.steps}
+        outputs = {
+            name: _decoded(step.output)
+            for name, step in recorded.items()
+            if step.state is StepState.SUCCEEDED
+        }
+        context = StepContext(
+            task=self._task,
+            params=typed_params(operation, self._task, self._around.vault),
+            outputs=outputs,
+            platform=self._around.platform,
+            instances=self._around.instances,
+            clock=self._clock,
+        )
+        for position, step in enumerate(operation.steps):
+            if step.name in outputs:
+                continue
+            if not await self._may_go_on(operation, context):
+                return
+            begun = recorded.get(step.name) or StepRecord(
+                name=step.name, position=position, state=StepState.RUNNING, started_at=self._now()
+            )
+            if not await self._run_step(operation, context, step, begun):
+                return
+
+    async def _may_go_on(self, operation: Operation[Any], context: StepContext[Any]) -> bool:
+        if self._task.cancel_asked_at is not None:
+            await self._undo(operation, context)
+            await self._write(lambda task: lifecycle.stop(task, self._now()))
+            return False
+        if self._around.stopping.is_set():
+            await self._write(lambda task: lifecycle.snooze(task, self._now(), self._now()))
+            return False
+        return True
+
+    async def _run_step(
+        self,
+        operation: Operation[Any],
+        context: StepContext[Any],
+        step: Step[Any],
+        begun: StepRecord,
+    ) -> bool:
+        """Run one step and record how it ended; true if the next one may follow."""
+        try:
+            async with asyncio.timeout(step.timeout_s):
+                output = await step.run(context)
+        except StepNotReady as wait:
+            await self._snooze(begun, wait)
+        except StaleTask:
+            await self._snooze(begun, StepNotReady(STALE_S, begun.percent))
+        except StepRejected as never:
+            fault = Fault(code=never.code, message=never.reason, step=step.name)
+            await self._fail(operation, context, fault, begun)
+        except Exception as error:  # noqa: BLE001  a fault of any kind is retried, its trace kept
+            await self._retry_or_fail(operation, context, begun, error)
+        else:
+            return await self._record(operation, context, begun, output)
+        return False
+
+    async def _record(
+        self, operation: Operation[Any], context: StepContext[Any], begun: StepRecord, output: Any
+    ) -> bool:
+        now = self._now()
+        done = msgspec.structs.replace(
+            begun,
+            state=StepState.SUCCEEDED,
+            percent=100,
+            ended_at=max(now, begun.started_at),
+            output=msgspec.json.encode(output),
+        )
+        if operation.steps[-1].name == begun.name:
+            await self._write(lambda task: lifecycle.complete(task, now, (done,)))
+            return False
+        await self._write(lambda task: lifecycle.record(task, now, (done,)))
+        context.outputs[begun.name] = _decoded(done.output)  # type: ignore[index]  # ours to fill
+        return True
+
+    async def _snooze(self, begun: StepRecord, wait: StepNotReady) -> None:
+        now = self._now()
+        due_at = now + timedelta(seconds=wait.delay_s)
+        step = msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
+        await self._write(lambda task: lifecycle.snooze(task, now, due_at, step))
+
+    async def _retry_or_fail(
+        self,
+        operation: Operation[Any],
+        context: StepContext[Any],
+        begun: StepRecord,
+        error: Exception,
+    ) -> None:
+        fault = Fault(
+            code=FAULT_CODE,
+            message=_said_by(error, hides_values=operation.has_secrets),
+            step=begun.name,
+            trace=_trace(error.__traceback__),
+        )
+        _log.warning("step faulted", extra=self._fields() | {"step": begun.name})
+        if self._task.attempt >= operation.max_attempts:
+            await self._fail(operation, context, fault, begun)
+            return
+        now = self._now()
+        due_at = now + timedelta(seconds=delay_s(self._task.attempt))
+        await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
+
+    async def _fail(
+        self,
+        operation: Operation[Any],
+        context: StepContext[Any],
+        fault: Fault,
+        begun: StepRecord,
+    ) -> None:
+        await self._undo(operation, context)
+        await self._write(lambda task: lifecycle.fail(task, self._now(), fault, begun))
+
+    async def _undo(self, operation: Operation[Any], context: StepContext[Any]) -> None:
+        """Best effort, and safe to repeat: what it can't undo must not keep the task for ever."""
+        if operation.undo is None:
+            return
+        for _ in range(operation.max_attempts):
+            try:
+                await operation.undo(context)
+            except StaleTask:
+                continue
+            except Exception:  # noqa: BLE001  the task ends all the same; the log says what is left
+                _log.exception("undo faulted", extra=self._fields())
+            return
+
+    async def _start_scheduled(self) -> None:
+        """A scheduled task's work is to submit a background task, in the transaction of its end."""
+        while True:
+            try:
+                await self._around.tasks.write(*await self._scheduled_start())
+            except StaleTask:
+                await self._refresh()
+            else:
+                return
+
+    async def _scheduled_start(self) -> tuple[Change, ...]:
+        task, now = self._task, self._now()
+        operation = CATALOGUE.get(task.name)
+        instance = await self._around.instances.get(task.project_id, task.instance_id)
+        if operation is None or instance is None:
+            gone = Fault(code="DMS.00404022", message="the instance does not exist any more")
+            return (lifecycle.fail(task, now, gone, None),)
+        try:
+            prepared = operation.prepare(
+                instance, typed_params(operation, task, self._around.vault)
+            )
+        except Refused as refused:
+            fault = Fault(code="DMS.00400026", message=str(refused))
+            return (lifecycle.fail(task, now, fault, None),)
+        shown = None if prepared is instance else prepared
+        submitted = lifecycle.submit(_started_by(task, now), shown)
+        return lifecycle.complete(task, now, ()), submitted
+
+    async def _write(self, decide: Callable[[Task], Change]) -> None:
+        """Write what is decided. Somebody else may have asked to cancel meanwhile: decide again.
+
+        A store that is away is waited for: an outcome is never thrown away, a step never run again
+        because of it.
+        """
+        while True:
+            change = decide(self._task)
+            try:
+                await self._around.tasks.write(change)
+            except StaleTask:
+                await self._refresh()
+            except StoreUnavailable:
+                _log.warning("store away, outcome kept", extra=self._fields())
+                await self._clock.wait(
+                    asyncio.Event(), self._now() + timedelta(seconds=STORE_RETRY_S)
+                )
+            else:
+                self._task = change.task
+                return
+
+    async def _refresh(self) -> None:
+        stored = await self._around.tasks.get(self._task.id)
+        if (
+            stored is None
+            or stored.state is not State.RUNNING
+            or (stored.worker_id, stored.epoch) != self._lease
+        ):
+            raise LeaseLost(self._task.id)
+        self._task = stored
+
+    def _now(self) -> datetime:
+        return self._clock.now()
+
+    def _fields(self) -> dict[str, Any]:
+        task = self._task
+        return {"task_id": task.id, "instance_id": task.instance_id, "attempt": task.attempt}
+
+
+def _started_by(scheduled: Task, now: datetime) -> Task:
+    return Task(
+        id=new_task_id(),
+        project_id=scheduled.project_id,
+        instance_id=scheduled.instance_id,
+        kind=Kind.BACKGROUND,
+        name=scheduled.name,
+        user_id=scheduled.user_id,
+        user_name=scheduled.user_name,
+        params=scheduled.params,
+        internal=scheduled.internal,
+        state=State.WAITING,
+        created_at=now,
+        updated_at=now,
+        lane=scheduled.instance_id,
+        reason=scheduled.reason,
+        request_id=scheduled.request_id,
+        parent_id=scheduled.id,
+    )
+
+
+def _decoded(output: bytes | None) -> Any:
+    return None if output is None else msgspec.json.decode(output)
+
+
+def _said_by(error: Exception, *, hides_values: bool) -> str:
+    """What the exception says; its type alone where its text could quote a secret."""
+    name = type(error).__name__
+    return name if hides_values or not str(error) else f"{name}: {error}"
+
+
+def _trace(where: TracebackType | None) -> str:
+    """Places and source lines only: no values."""
+    return "".join(traceback.format_tb(where)) or "(no trace)"

@@ -1,0 +1,61 @@
+"""Says that this worker lives, and takes tasks away from workers that no longer do."""
+
+import logging
+from datetime import datetime, timedelta
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import StoreUnavailable
+from backroom.domain.ids import WorkerId
+from backroom.engine.attempt import Surroundings
+from backroom.engine.worker import rescued
+
+LEASE_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Rescuer:
+    """All leases of a worker stand on its one heartbeat row.
+
+    It declares others dead only once its own beats have landed for a whole lease without a gap:
+    after an outage or a pause nobody is robbed of a task that still runs.
+    """
+
+    def __init__(self, worker_id: WorkerId, around: Surroundings, lease_s: float = LEASE_S) -> None:
+        self._worker_id = worker_id
+        self._around = around
+        self._lease = timedelta(seconds=lease_s)
+        self._landing_since: datetime | None = None
+        self._last_beat: datetime | None = None
+
+    async def run(self) -> None:
+        while not self._around.stopping.is_set():
+            try:
+                await self.round()
+            except StoreUnavailable as error:
+                self._landing_since = None
+                _log.warning("store away: %s", error)
+            until = self._around.clock.now() + self._lease / 3
+            await self._around.clock.wait(self._around.stopping, until)
+
+    async def round(self) -> int:
+        """One beat, and one look for the dead. Returns how many tasks were rescued."""
+        now = self._around.clock.now()
+        await self._around.tasks.beat(self._worker_id, now)
+        if self._last_beat is None or now - self._last_beat > self._lease:
+            self._landing_since = now
+        self._last_beat = now
+        if self._landing_since is None or now - self._landing_since < self._lease:
+            self._landing_since = self._landing_since or now
+            return 0
+        return await self._rescue_from_dead(now)
+
+    async def _rescue_from_dead(self, now: datetime) -> int:
+        count = 0
+        for dead in await self._around.tasks.dead_workers(now - self._lease):
+            if dead == self._worker_id:
+                continue
+            for task in await self._around.tasks.held(dead):
+                change = lifecycle.rescue(task, now, self._worker_id)
+                count += await rescued(self._around, change)
+        return count

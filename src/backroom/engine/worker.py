@@ -1,0 +1,89 @@
+"""Takes ready lanes and runs the task at the head of each, many at once."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import StaleTask, StoreUnavailable
+from backroom.domain.ids import WorkerId
+from backroom.domain.task import Change, Task
+from backroom.engine.attempt import Attempt, Surroundings
+
+SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
+POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped
+STORE_RETRY_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """`wakeup` is set whenever a lane may have become ready or a slot is free."""
+
+    def __init__(
+        self, worker_id: WorkerId, around: Surroundings, wakeup: asyncio.Event, slots: int = SLOTS
+    ) -> None:
+        self.id = worker_id
+        self._around = around
+        self._wakeup = wakeup
+        self._slots = slots
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until `stopping` is set; then what runs is left to finish its current step."""
+        await self.recover()
+        while not self._around.stopping.is_set():
+            self._wakeup.clear()
+            try:
+                is_full = await self.round() == 0 and len(self._running) >= self._slots
+                due_at = None if is_full else await self._around.tasks.next_due()
+            except StoreUnavailable as error:
+                _log.warning("store away: %s", error)
+                due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
+            net = self._around.clock.now() + timedelta(seconds=POLL_S)
+            await self._around.clock.wait(self._wakeup, net if due_at is None else min(due_at, net))
+
+    async def recover(self) -> None:
+        """Take back at once what a former life of this worker left running."""
+        clock = self._around.clock
+        for task in await self._around.tasks.held(self.id):
+            await rescued(self._around, lifecycle.rescue(task, clock.now(), self.id))
+
+    async def round(self) -> int:
+        """Claim as much as there are free slots for, and start it. Returns how many."""
+        free = self._slots - len(self._running)
+        if free <= 0:
+            return 0
+        claimed = await self._around.tasks.claim(self.id, free, self._around.clock.now())
+        for task in claimed:
+            self._start(task)
+        return len(claimed)
+
+    def _start(self, task: Task) -> None:
+        running = asyncio.create_task(Attempt(task, self._around).run(), name=f"attempt {task.id}")
+        self._running.add(running)
+        running.add_done_callback(self._ended)
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        self._running.discard(running)
+        self._wakeup.set()
+        if not running.cancelled() and (problem := running.exception()) is not None:
+            _log.error("attempt broke", exc_info=problem)
+
+    async def drain(self, grace_s: float) -> None:
+        """Wait for the steps under way; those that take longer are cut off and run again later."""
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=grace_s)
+            for running in late:
+                running.cancel()
+            if late:
+                await asyncio.wait(late)
+
+
+async def rescued(around: Surroundings, change: Change) -> bool:
+    try:
+        await around.tasks.write(change)
+    except StaleTask:
+        return False  # it moved on by itself
+    _log.warning("task rescued", extra={"task_id": change.task.id})
+    return True

@@ -1,0 +1,70 @@
+"""What an operation is: typed params, steps, and how it looks while it is under way."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from backroom.domain.errors import StepRejected
+from backroom.domain.instance import Instance
+from backroom.domain.task import TaskRecord
+from backroom.ports import Clock, InstanceStore, Platform
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext(Generic[P]):
+    """What a step may use. `outputs` holds what earlier steps returned, by step name."""
+
+    task: TaskRecord
+    params: P
+    outputs: Mapping[str, Any]
+    platform: Platform
+    instances: InstanceStore
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[P]):
+    """One part of an operation, safe to repeat.
+
+    `run` returns the output to keep (JSON types or None), or raises StepNotReady, StepRejected or
+    anything else, which is a fault and makes it run again.
+    `weight` is its share of the whole task's time; `timeout_s` bounds one call of `run`.
+    """
+
+    name: str
+    run: Callable[[StepContext[P]], Awaitable[Any]]
+    weight: int = 1
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[P]):
+    """One kind of change.
+
+    `name` is the wire's. `prepare` looks at the instance before anything is written: it refuses by
+    raising, or returns the instance as it is to be shown from the submit on (the same object: no
+    change). `undo` runs when the task failed or was stopped, before that is recorded.
+    """
+
+    name: str
+    params: type[P]
+    steps: tuple[Step[P], ...]
+    prepare: Callable[[Instance, P], Instance]
+    undo: Callable[[StepContext[P]], Awaitable[None]] | None = None
+    shows_executing: bool = False  # [O] most clients know only CREATED as "under way"
+    has_progress: bool = False  # [D] only capacity expansion has an official progress
+    has_secrets: bool = False  # params are sealed at rest
+    max_attempts: int = 5
+
+
+async def stored_instance(context: StepContext[Any]) -> Instance:
+    """The instance as it is now. Raises StepRejected when it is gone: no step can go on then."""
+    task = context.task
+    instance = await context.instances.get(task.project_id, task.instance_id)
+    if instance is None:
+        raise StepRejected("DMS.00404022", f"instance {task.instance_id} does not exist any more")
+    return instance

@@ -1,0 +1,1 @@
+"""What runs the brokers behind an instance. Only bootstrap imports it."""

@@ -1,0 +1,204 @@
+"""One running process: the HTTP server, the worker and its rescuer, until told to stop."""
+
+import asyncio
+import fcntl
+import ipaddress
+import os
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from granian.constants import Interfaces, SSLProtocols
+from granian.server.embed import Server
+
+from backroom.bootstrap import Backroom, CannotServe, assemble
+from backroom.certificates import make_certificates
+from backroom.domain.ids import WorkerId
+from backroom.engine.rescuer import Rescuer
+from backroom.engine.worker import Worker
+from backroom.first_start import prepare
+from backroom.settings import LOCK_FILE, SERVER_FILE, TLS_FOLDER, WORKER_FILE, Settings
+
+GRACE_S = 5.0  # for steps under way when the process is told to stop
+READY_WITHIN_S = 10.0
+
+
+class ServerFile(msgspec.Struct, frozen=True):
+    """What `backroom env` reads: where this data folder was last served."""
+
+    endpoint: str
+    pid: int
+
+
+async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[None]]) -> None:
+    """Run until SIGTERM or SIGINT. `ready` is called with the base URL once it answers."""
+    with _only_server(settings.data):
+        async with running(settings) as (backroom, endpoint):
+            await ready(backroom, endpoint)
+            stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop.set)
+            await stop.wait()
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[tuple[Backroom, str]]:
+    """A Backroom that answers, with its base URL; stopped in order at the end."""
+    backroom = assemble(settings)
+    with closing(backroom):
+        await prepare(backroom)
+        await _refuse_generated_keys_in_public(backroom)
+        async with _engine(backroom), _http(backroom) as endpoint:
+            yield backroom, endpoint
+
+
+@asynccontextmanager
+async def _engine(backroom: Backroom) -> AsyncIterator[None]:
+    if backroom.settings.role == "api":
+        yield
+        return
+    worker_id = _worker_id(backroom.settings.data)
+    worker = Worker(worker_id, backroom.around, backroom.wakeup, backroom.settings.slots)
+    rescuer = Rescuer(worker_id, backroom.around)
+    loops = [asyncio.create_task(worker.run()), asyncio.create_task(rescuer.run())]
+    try:
+        yield
+    finally:
+        backroom.around.stopping.set()
+        backroom.wakeup.set()
+        await asyncio.gather(*loops)
+        await worker.drain(GRACE_S)
+
+
+@asynccontextmanager
+async def _http(backroom: Backroom) -> AsyncIterator[str]:
+    settings = backroom.settings
+    port = settings.port or _free_port(settings.host)
+    endpoint = f"{settings.scheme}://{_host_in_url(settings.host)}:{port}"
+    if settings.role == "worker":
+        yield endpoint
+        return
+    _require_free(settings.host, port)
+    files = None if settings.is_plain_http else make_certificates(settings.data / TLS_FOLDER)
+    server = Server(
+        backroom.application,
+        address=settings.host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        ssl_cert=None if files is None else files.certificate,
+        ssl_key=None if files is None else files.key,
+        ssl_protocol_min=SSLProtocols.tls12,  # Java 8 clients have nothing newer
+    )
+    serving = asyncio.create_task(server.serve())
+    try:
+        await _answers(serving, port, None if files is None else files.authority)
+        written = msgspec.json.encode(ServerFile(endpoint, os.getpid()))
+        (settings.data / SERVER_FILE).write_bytes(written)
+        yield endpoint
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # granian has no types there
+        await serving
+
+
+async def _answers(serving: "asyncio.Task[None]", port: int, authority: Path | None) -> None:
+    """Return once a request over a new connection got its answer."""
+    asking = asyncio.create_task(_ask(port, authority))
+    async with asyncio.timeout(READY_WITHIN_S):
+        await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
+    if not asking.done():
+        asking.cancel()
+        serving.result()
+        raise CannotServe("the HTTP server ended before it answered")
+    asking.result()
+
+
+async def _ask(port: int, authority: Path | None) -> None:
+    context = None
+    if authority is not None:
+        context = ssl.create_default_context(cafile=str(authority))
+    while True:
+        try:
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", port, ssl=context, server_hostname=context and "localhost"
+            )
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.005)  # the listener's thread gives no event to wait for
+            continue
+        with closing(writer):
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            if await reader.readline():
+                return
+
+
+def _only_server(data: Path) -> IO[bytes]:
+    """The lock of a data folder: two processes on one SQLite file would run tasks twice."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = (data / LOCK_FILE).open("ab")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        raise CannotServe(
+            f"another process serves {data}; stop it, or choose another folder with --data"
+        ) from None
+    return lock
+
+
+def _worker_id(data: Path) -> WorkerId:
+    """The same after each restart, so that a worker takes its own tasks back at once."""
+    path = data / WORKER_FILE
+    if not path.exists():
+        path.write_text(f"{socket.gethostname()}-{os.urandom(4).hex()}\n", "utf-8")
+    return WorkerId(path.read_text("utf-8").strip())
+
+
+async def _refuse_generated_keys_in_public(backroom: Backroom) -> None:
+    settings = backroom.settings
+    if settings.role == "worker" or settings.allows_generated_keys_anywhere:
+        return
+    if _is_loopback(settings.host):
+        return
+    keys = await backroom.account_store.access_keys()
+    if any(key.is_generated for key in keys):
+        raise CannotServe(
+            f"{settings.host} is reachable from elsewhere and the generated keys are still there; "
+            "add your own and revoke them (backroom keys add, revoke), or say --i-know"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host_in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _free_port(host: str) -> int:
+    with socket.create_server((host, 0), family=_family(host)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+def _require_free(host: str, port: int) -> None:
+    """The server shares its port with others that allow it: ask without allowing."""
+    try:
+        socket.create_server((host, port), family=_family(host)).close()
+    except OSError as error:
+        raise CannotServe(f"{host}:{port}: {error.strerror}; choose another --port") from None
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

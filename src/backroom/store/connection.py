@@ -1,0 +1,64 @@
+"""Opens SQLite, brings its schema up to date, and translates its errors."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import apsw
+
+from backroom.domain.errors import StoreUnavailable
+
+BUSY_TIMEOUT_MS = 5_000  # another process (the command line) may be writing
+CACHE_KIB = 32 * 1024  # per connection, filled only as pages are read
+MEMORY = ":memory:"
+
+
+def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
+    """A connection in WAL mode. Durable: a commit survives loss of power, not just a crash."""
+    try:
+        connection = apsw.Connection(str(path))
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if str(path) != MEMORY:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    except apsw.Error as error:
+        raise translated(error) from error
+    return connection
+
+
+def migrate(connection: apsw.Connection) -> None:
+    """Apply what is missing of migrations/NNNN_*.sql, all of it or nothing, under a write lock."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            _apply_missing(connection)
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+    except apsw.Error as error:
+        raise translated(error) from error
+
+
+def _apply_missing(connection: apsw.Connection) -> None:
+    applied = connection.pragma("user_version")
+    available = migrations()
+    if applied > len(available):
+        raise StoreUnavailable(
+            f"the database is at schema {applied}, this release knows only {len(available)}"
+        )
+    for number, text in enumerate(available[applied:], start=applied + 1):
+        connection.execute(text)
+        connection.pragma("user_version", number)
+
+
+def migrations() -> list[str]:
+    """The texts in order; the first brings an empty database to schema 1."""
+    folder = files("backroom.store").joinpath("migrations")
+    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    return [folder.joinpath(name).read_text("utf-8") for name in found]
+
+
+def translated(error: apsw.Error) -> StoreUnavailable:
+    """What SQLite says, without the statement or its values."""
+    return StoreUnavailable(f"{type(error).__name__}: {error}")

@@ -1,0 +1,14 @@
+"""Named SQL blocks of queries/*.sql. A library for this costs 50 ms at each start (ADR 0006)."""
+
+import re
+from importlib.resources import files
+from types import SimpleNamespace
+
+_HEADING = re.compile(r"^-- (\w+) --\n", re.MULTILINE)
+
+
+def load(name: str) -> SimpleNamespace:
+    """The blocks of `queries/NAME.sql`, each an attribute that holds its text."""
+    text = files("backroom.store").joinpath("queries", f"{name}.sql").read_text("utf-8")
+    parts = _HEADING.split(text)[1:]
+    return SimpleNamespace(**{parts[i]: parts[i + 1].strip() for i in range(0, len(parts), 2)})

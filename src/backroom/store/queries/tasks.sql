@@ -1,0 +1,178 @@
+-- record --
+-- one probe of the unique index on id, one row
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at
+FROM tasks WHERE id = ?
+
+-- task --
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
+       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
+       parent_id
+FROM tasks WHERE id = ?
+
+-- task_by_key --
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
+       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
+       parent_id
+FROM tasks WHERE key = ?
+
+-- held --
+-- the partial index on running tasks: as many rows as there are leases
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
+       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
+       parent_id
+FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
+
+-- page --
+-- a range of the primary key, read backwards: the rows of the page and no others
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at
+FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?
+
+-- key_of --
+SELECT key FROM tasks WHERE id = ?
+
+-- stream --
+SELECT id, project_id, last_ordinal, live FROM streams WHERE instance_id = ? AND kind = ?
+
+-- append_to_stream --
+INSERT INTO streams (instance_id, kind, project_id, last_ordinal, last_created_at, live)
+VALUES (:instance_id, :kind, :project_id, 1, :created_at, 1)
+ON CONFLICT (instance_id, kind) DO UPDATE SET
+    last_ordinal = last_ordinal + 1,
+    live = live + 1,
+    last_created_at = max(last_created_at, excluded.last_created_at)
+RETURNING id, last_ordinal, last_created_at
+
+-- shrink_stream --
+UPDATE streams SET live = live - 1 WHERE id = ?
+
+-- add_to_count --
+INSERT INTO task_counts (level, block, live) VALUES (?, ?, ?)
+ON CONFLICT (level, block) DO UPDATE SET live = live + excluded.live
+
+-- counts --
+-- at most 2^6 blocks of one level, or as many top blocks as the stream has
+SELECT block, live FROM task_counts WHERE level = ? AND block >= ? AND block < ?
+
+-- counted --
+SELECT coalesce(sum(live), 0) FROM task_counts WHERE level = ? AND block >= ? AND block < ?
+
+-- keys_counted --
+SELECT count(*) FROM tasks WHERE key >= ? AND key < ?
+
+-- key_at --
+-- within one block of 2^6 keys
+SELECT key FROM tasks WHERE key >= ? ORDER BY key LIMIT 1 OFFSET ?
+
+-- first_from --
+SELECT key FROM tasks WHERE key / 68719476736 = ? AND created_at >= ?
+ORDER BY created_at, key LIMIT 1
+
+-- last_to --
+SELECT key FROM tasks WHERE key / 68719476736 = ? AND created_at <= ?
+ORDER BY created_at DESC, key DESC LIMIT 1
+
+-- insert_task --
+INSERT INTO tasks (key, id, project_id, instance_id, kind, name, user_id, user_name, params, state,
+                   created_at, updated_at, execute_at, lane, internal, version, epoch, attempt,
+                   worker_id, claimed_at, due_at, started_at, ended_at, cancel_asked_at,
+                   error_code, error_msg, reason, request_id, parent_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- update_task --
+UPDATE tasks SET state = ?, updated_at = ?, execute_at = ?, version = ?, epoch = ?, attempt = ?,
+                 worker_id = ?, claimed_at = ?, due_at = ?, started_at = ?, ended_at = ?,
+                 cancel_asked_at = ?, error_code = ?, error_msg = ?
+WHERE id = ? AND version = ?
+RETURNING key
+
+-- delete_task --
+DELETE FROM tasks WHERE id = ? AND version = ? RETURNING key
+
+-- delete_steps --
+DELETE FROM steps WHERE task_id = ?
+
+-- delete_attempts --
+DELETE FROM attempts WHERE task_id = ?
+
+-- add_lane --
+-- a lane that is there already keeps its head: the new task queues behind it
+INSERT INTO lanes (lane, head, ready_at) VALUES (?, ?, ?) ON CONFLICT (lane) DO NOTHING
+
+-- hold_lane --
+UPDATE lanes SET worker_id = ? WHERE lane = ? AND head = ?
+
+-- ready_lane --
+UPDATE lanes SET worker_id = NULL, ready_at = ? WHERE lane = ? AND head = ?
+
+-- lane_head --
+SELECT head FROM lanes WHERE lane = ?
+
+-- next_in_lane --
+-- the partial index on waiting tasks
+SELECT key, due_at FROM tasks WHERE state = 'waiting' AND lane = ? ORDER BY key LIMIT 1
+
+-- move_lane --
+UPDATE lanes SET head = ?, ready_at = ?, worker_id = NULL WHERE lane = ?
+
+-- drop_lane --
+DELETE FROM lanes WHERE lane = ?
+
+-- ready_lanes --
+-- oldest first, so that a long lane can't keep a fresh one waiting
+SELECT head FROM lanes WHERE worker_id IS NULL AND ready_at <= ? ORDER BY ready_at LIMIT ?
+
+-- next_ready --
+SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1
+
+-- current --
+SELECT t.id, t.project_id, t.instance_id, t.kind, t.name, t.user_id, t.user_name, t.params,
+       t.state, t.created_at, t.updated_at, t.execute_at
+FROM lanes l JOIN tasks t ON t.key = l.head WHERE l.lane = ?
+
+-- queued --
+SELECT count(*) FROM tasks WHERE state = 'waiting' AND lane = ?
+
+-- put_step --
+INSERT INTO steps (task_id, position, name, state, percent, started_at, ended_at, output)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (task_id, position) DO UPDATE SET
+    state = excluded.state, percent = excluded.percent, ended_at = excluded.ended_at,
+    output = excluded.output
+
+-- put_attempt --
+INSERT INTO attempts (task_id, epoch, number, worker_id, started_at, ended_at, outcome, step,
+                      error, trace)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (task_id, epoch) DO UPDATE SET
+    ended_at = excluded.ended_at, outcome = excluded.outcome, step = excluded.step,
+    error = excluded.error, trace = excluded.trace
+
+-- add_event --
+INSERT INTO events (project_id, instance_id, task_id, at, verb, actor, from_state, to_state, step,
+                    attempt, detail)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- steps --
+SELECT name, position, state, percent, started_at, ended_at, output
+FROM steps WHERE task_id = ? ORDER BY position
+
+-- attempts --
+SELECT epoch, number, worker_id, started_at, ended_at, outcome, step, error, trace
+FROM attempts WHERE task_id = ? ORDER BY epoch
+
+-- events --
+SELECT at, verb, actor, from_state, to_state, step, attempt, detail
+FROM events WHERE task_id = ? ORDER BY id
+
+-- beat --
+INSERT INTO workers (id, beat_at) VALUES (?, ?)
+ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at
+
+-- dead_workers --
+SELECT DISTINCT t.worker_id FROM tasks t LEFT JOIN workers w ON w.id = t.worker_id
+WHERE t.state = 'running' AND (w.beat_at IS NULL OR w.beat_at < ?)

@@ -1,0 +1,90 @@
+"""InstanceStore and ClusterStore on SQLite: versioned documents, a few columns to search by."""
+
+import apsw
+import msgspec
+
+from backroom.domain.errors import StaleTask
+from backroom.domain.filter import Page
+from backroom.domain.ids import InstanceId, ProjectId
+from backroom.domain.instance import Instance, InstanceFilter
+from backroom.store.queries import load
+from backroom.store.rows import text_of
+from backroom.store.writer import Writer
+
+_SQL = load("instances")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Instance).decode
+
+
+class SqliteInstanceStore:
+    def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
+        self._read = reader.execute
+        self._writer = writer
+
+    async def get(self, project_id: ProjectId, instance_id: InstanceId) -> Instance | None:
+        row = self._read(_SQL.instance, (instance_id, project_id)).fetchone()
+        return None if row is None else _decode(row[0])
+
+    async def find(self, wanted: InstanceFilter, page: Page) -> tuple[list[Instance], int]:
+        bindings = msgspec.structs.asdict(wanted)
+        total = self._read(_SQL.matching_count, bindings).fetchone()
+        bindings.update(skip=page.skip, limit=page.limit)
+        found = [_decode(row[0]) for row in self._read(_SQL.matching, bindings)]
+        return found, 0 if total is None else int(total[0])
+
+    async def save(self, instance: Instance) -> None:
+        await self._writer.run(lambda connection: put_instance(connection, instance))
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        await self._writer.run(
+            lambda connection: connection.execute(_SQL.delete_instance, (instance_id,))
+        )
+
+
+def put_instance(connection: apsw.Connection, instance: Instance) -> None:
+    """Add version 1, or swap the version before; StaleTask where that is not the stored one."""
+    document = _encode(instance)
+    if instance.version == 1:
+        connection.execute(
+            _SQL.insert_instance,
+            (
+                instance.id, instance.project_id, instance.name, instance.status.value,
+                instance.enterprise_project_id, text_of(instance.created_at), 1, document,
+            ),
+        )  # fmt: skip
+        return
+    connection.execute(
+        _SQL.update_instance,
+        (
+            instance.name, instance.status.value, instance.enterprise_project_id,
+            instance.version, document, instance.id, instance.version - 1,
+        ),
+    )  # fmt: skip
+    if connection.changes() == 0:
+        raise StaleTask(instance.id, instance.version - 1)
+
+
+class SqliteClusterStore:
+    def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
+        self._read = reader.execute
+        self._writer = writer
+
+    async def load(self, instance_id: InstanceId) -> tuple[bytes, int] | None:
+        row = self._read(_SQL.cluster, (instance_id,)).fetchone()
+        return None if row is None else (row[0], row[1])
+
+    async def save(self, instance_id: InstanceId, document: bytes, version: int) -> None:
+        def piece(connection: apsw.Connection) -> None:
+            if version == 1:
+                connection.execute(_SQL.insert_cluster, (instance_id, 1, document))
+                return
+            connection.execute(_SQL.update_cluster, (version, document, instance_id, version - 1))
+            if connection.changes() == 0:
+                raise StaleTask(instance_id, version - 1)
+
+        await self._writer.run(piece)
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        await self._writer.run(
+            lambda connection: connection.execute(_SQL.delete_cluster, (instance_id,))
+        )

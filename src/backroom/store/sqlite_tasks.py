@@ -1,0 +1,215 @@
+"""TaskStore on SQLite: reads on the caller's thread, writes through the one Writer."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import apsw
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import StaleTask
+from backroom.domain.filter import Page, TaskFilter, TaskPage
+from backroom.domain.ids import TaskId, WorkerId
+from backroom.domain.task import Change, State, Task, TaskRecord
+from backroom.ports import History
+from backroom.store import rows
+from backroom.store.ordering import BASE_SHIFT, CountedKeys
+from backroom.store.queries import load
+from backroom.store.rows import optional_text_of, text_of
+from backroom.store.sqlite_instances import put_instance
+from backroom.store.writer import Writer
+
+_SQL = load("tasks")
+
+
+class SqliteTaskStore:
+    """`on_ready` is called on any thread, after the commit, when a lane may have become ready."""
+
+    def __init__(
+        self, reader: apsw.Connection, writer: Writer, on_ready: Callable[[], None]
+    ) -> None:
+        self._reader = reader
+        self._read = reader.execute
+        self._writer = writer
+        self._on_ready = on_ready
+
+    async def write(self, *changes: Change) -> None:
+        def piece(connection: apsw.Connection) -> bool:
+            return any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
+
+        if await self._writer.run(piece):
+            self._on_ready()
+
+    async def get(self, task_id: TaskId) -> Task | None:
+        row = self._read(_SQL.task, (task_id,)).fetchone()
+        return None if row is None else rows.task(row)
+
+    async def record(self, task_id: TaskId) -> TaskRecord | None:
+        row = self._read(_SQL.record, (task_id,)).fetchone()
+        return None if row is None else rows.task_record(row)
+
+    async def current(self, lane: str) -> TaskRecord | None:
+        row = self._read(_SQL.current, (lane,)).fetchone()
+        return None if row is None else rows.task_record(row)
+
+    async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
+        stream = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
+        if stream is None or stream[1] != wanted.project_id:
+            return TaskPage([], 0)
+        with self._reader:  # one snapshot for the total and the page
+            found = self._find_in(stream[0], wanted, page)
+        return found  # noqa: RET504  left inside the snapshot, mypy sees no return
+
+    def _find_in(self, stream_id: int, wanted: TaskFilter, page: Page) -> TaskPage:
+        keys = CountedKeys(self._reader, stream_id)
+        lowest, highest = self._range(stream_id, wanted)
+        if lowest > highest:
+            return TaskPage([], 0)
+        below = keys.rank(lowest) if wanted.created_from is not None else 0
+        upto = keys.rank(highest + 1)
+        total = upto - below
+        if page.skip >= total:
+            return TaskPage([], total)
+        start = keys.select(upto - 1 - page.skip) if page.skip else highest
+        found = self._read(_SQL.page, (lowest, start, page.limit)).fetchall()
+        return TaskPage([rows.task_record(row) for row in found], total)
+
+    def _range(self, stream_id: int, wanted: TaskFilter) -> tuple[int, int]:
+        """The lowest and highest key that the times allow; the first above the second if none."""
+        lowest = stream_id << BASE_SHIFT
+        highest = lowest + (1 << BASE_SHIFT) - 1
+        if wanted.created_from is not None:
+            bound = (stream_id, text_of(wanted.created_from))
+            row: Any = self._read(_SQL.first_from, bound).fetchone()
+            lowest = highest + 1 if row is None else row[0]
+        if wanted.created_to is not None:
+            bound = (stream_id, text_of(wanted.created_to))
+            row = self._read(_SQL.last_to, bound).fetchone()
+            highest = lowest - 1 if row is None else row[0]
+        return lowest, highest
+
+    async def history(self, task_id: TaskId) -> History:
+        with self._reader:
+            found = History(
+                tuple(rows.step(row) for row in self._read(_SQL.steps, (task_id,))),
+                tuple(rows.attempt(row) for row in self._read(_SQL.attempts, (task_id,))),
+                tuple(rows.event(row) for row in self._read(_SQL.events, (task_id,))),
+            )
+        return found  # noqa: RET504  left inside the snapshot, mypy sees no return
+
+    async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
+        ready = self._read(_SQL.ready_lanes, (text_of(now), 1)).fetchone()
+        if ready is None or limit <= 0:
+            return []
+
+        def piece(connection: apsw.Connection) -> list[Task]:
+            heads: Any = connection.execute(_SQL.ready_lanes, (text_of(now), limit)).fetchall()
+            return [_claim_head(connection, head, worker_id, now) for (head,) in heads]
+
+        return await self._writer.run(piece)
+
+    async def next_due(self) -> datetime | None:
+        row = self._read(_SQL.next_ready).fetchone()
+        return None if row is None else datetime.fromisoformat(row[0])
+
+    async def beat(self, worker_id: WorkerId, now: datetime) -> None:
+        await self._writer.run(
+            lambda connection: connection.execute(_SQL.beat, (worker_id, text_of(now)))
+        )
+
+    async def dead_workers(self, beaten_before: datetime) -> list[WorkerId]:
+        found = self._read(_SQL.dead_workers, (text_of(beaten_before),))
+        return [WorkerId(row[0]) for row in found]
+
+    async def held(self, worker_id: WorkerId) -> list[Task]:
+        return [rows.task(row) for row in self._read(_SQL.held, (worker_id,))]
+
+    async def queued(self, lane: str) -> int:
+        row: Any = self._read(_SQL.queued, (lane,)).fetchone()
+        return int(row[0])
+
+
+def _put_change(connection: apsw.Connection, change: Change) -> bool:
+    """Write one change; true when a lane may have become ready by it."""
+    task = change.task
+    if task.version == 1:
+        is_ready = _insert(connection, task)
+    elif change.event.to_state is None:
+        is_ready = _delete(connection, task)
+    else:
+        is_ready = _update(connection, task)
+    for step in change.steps:
+        connection.execute(_SQL.put_step, rows.step_row(task.id, step))
+    if change.attempt is not None:
+        connection.execute(_SQL.put_attempt, rows.attempt_row(task.id, change.attempt))
+    connection.execute(_SQL.add_event, rows.event_row(task, change.event))
+    if change.instance is not None:
+        put_instance(connection, change.instance)
+    return is_ready
+
+
+def _insert(connection: apsw.Connection, task: Task) -> bool:
+    stream: Any = connection.execute(
+        _SQL.append_to_stream,
+        {
+            "instance_id": task.instance_id,
+            "kind": task.kind.value,
+            "project_id": task.project_id,
+            "created_at": text_of(task.created_at),
+        },
+    ).fetchone()
+    stream_id, ordinal, created_at = stream
+    key = (stream_id << BASE_SHIFT) + ordinal
+    connection.execute(_SQL.insert_task, rows.inserted_task(key, task, created_at))
+    CountedKeys(connection, stream_id).add(key, 1)
+    ready_at = optional_text_of(task.due_at) or created_at
+    connection.execute(_SQL.add_lane, (task.lane, key, ready_at))
+    return True
+
+
+def _delete(connection: apsw.Connection, task: Task) -> bool:
+    row: Any = connection.execute(_SQL.delete_task, (task.id, task.version - 1)).fetchone()
+    if row is None:
+        raise StaleTask(task.id, task.version - 1)
+    key = row[0]
+    stream_id = key >> BASE_SHIFT
+    CountedKeys(connection, stream_id).add(key, -1)
+    connection.execute(_SQL.shrink_stream, (stream_id,))
+    connection.execute(_SQL.delete_steps, (task.id,))
+    connection.execute(_SQL.delete_attempts, (task.id,))
+    return False
+
+
+def _update(connection: apsw.Connection, task: Task) -> bool:
+    row = connection.execute(_SQL.update_task, rows.updated_task(task)).fetchone()
+    if row is None:
+        raise StaleTask(task.id, task.version - 1)
+    key = row[0]
+    if task.state is State.RUNNING:
+        connection.execute(_SQL.hold_lane, (task.worker_id, task.lane, key))
+        return False
+    if task.state is State.WAITING:
+        ready_at = text_of(task.due_at or task.updated_at)
+        connection.execute(_SQL.ready_lane, (ready_at, task.lane, key))
+        return True
+    return _move_lane_on(connection, task, key)
+
+
+def _move_lane_on(connection: apsw.Connection, task: Task, key: int) -> bool:
+    head = connection.execute(_SQL.lane_head, (task.lane,)).fetchone()
+    if head is None or head[0] != key:
+        return False  # it ended while it queued behind another
+    following = connection.execute(_SQL.next_in_lane, (task.lane,)).fetchone()
+    if following is None:
+        connection.execute(_SQL.drop_lane, (task.lane,))
+        return False
+    next_key, due_at = following
+    connection.execute(_SQL.move_lane, (next_key, due_at or text_of(task.updated_at), task.lane))
+    return True
+
+
+def _claim_head(connection: apsw.Connection, head: int, worker_id: WorkerId, now: datetime) -> Task:
+    row: Any = connection.execute(_SQL.task_by_key, (head,)).fetchone()
+    change = lifecycle.claim(rows.task(row), worker_id, now)
+    _put_change(connection, change)
+    return change.task

@@ -1,0 +1,214 @@
+"""Task records and progress as v2 shows them (contract: docs/wire/tasks.md)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum, unique
+from typing import Any
+
+import msgspec
+
+from backroom.domain.errors import InvalidInput
+from backroom.domain.filter import Page, TaskFilter, TaskPage
+from backroom.domain.ids import InstanceId, ProjectId
+from backroom.domain.task import Kind, State, StepRecord, StepState, Task, TaskRecord
+from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.operation import Operation
+from backroom.ports import History
+from backroom.wire.queries import moment, whole_number
+from backroom.wire.times import decode_compact, encode_epoch_ms, encode_moment
+
+DEFAULT_LIMIT = 10  # [O] Terraform's comment on the service
+MAX_LIMIT = 100  # [O] same
+
+
+@unique
+class Status(StrEnum):
+    CREATED = "CREATED"
+    EXECUTING = "EXECUTING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class TaskBody(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    user_name: str
+    user_id: str
+    params: str  # [D] a string that holds JSON
+    status: Status
+    created_at: str
+    updated_at: str
+
+
+class ScheduledTaskBody(TaskBody, frozen=True):
+    schedule_at: str
+
+
+class TaskListBody(msgspec.Struct, frozen=True):
+    task_count: str  # [O] a string: Terraform asserts it; [D] the total, not the page's length
+    tasks: Sequence[TaskBody]
+
+
+class ScheduledTaskListBody(msgspec.Struct, frozen=True):
+    job_count: int  # [D] SDK 3.1.219 and the example
+    jobs: Sequence[ScheduledTaskBody]
+
+
+class StepBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    name: str
+    statue: str  # [D] sic; some clients read `status`
+    status: str
+    start_time: int | None = None
+    end_time: int | None = None
+
+
+class ProgressBody(msgspec.Struct, frozen=True):
+    progress_percentage: int
+    remain_time: int  # seconds [I: as the sibling DCS API says]
+    step_list: Sequence[StepBody]
+
+
+def status_of(record: TaskRecord) -> Status:
+    """The word that known clients end on or go on with.
+
+    [O] Most waiters know only CREATED as under way and none knows CANCELLED of a background task:
+    they would poll it for ever, so it shows as FAILED.
+    """
+    if record.state is State.SUCCEEDED:
+        return Status.SUCCESS
+    if record.state is State.FAILED:
+        return Status.FAILED
+    if record.state is State.CANCELLED:
+        return Status.CANCELLED if record.kind is Kind.SCHEDULED else Status.FAILED
+    if record.kind is Kind.BACKGROUND and CATALOGUE[record.name].shows_executing:
+        return Status.EXECUTING
+    return Status.CREATED
+
+
+def encode_task(record: TaskRecord) -> TaskBody:
+    return TaskBody(
+        record.id,
+        record.name,
+        record.user_name,
+        record.user_id,
+        record.params,
+        status_of(record),
+        encode_moment(record.created_at),
+        encode_moment(record.updated_at),
+    )
+
+
+def encode_one(record: TaskRecord) -> TaskListBody:
+    """[D] One task comes in the same envelope as a list of them."""
+    return TaskListBody("1", [encode_task(record)])
+
+
+def encode_page(page: TaskPage) -> TaskListBody:
+    return TaskListBody(str(page.total), [encode_task(record) for record in page.tasks])
+
+
+def encode_scheduled_page(page: TaskPage) -> ScheduledTaskListBody:
+    return ScheduledTaskListBody(
+        page.total,
+        [
+            ScheduledTaskBody(
+                **msgspec.structs.asdict(encode_task(record)),
+                schedule_at=encode_moment(record.execute_at or record.created_at),
+            )
+            for record in page.tasks
+        ],
+    )
+
+
+def decode_list(
+    query: Mapping[str, str], project_id: ProjectId, instance_id: InstanceId, kind: Kind
+) -> tuple[TaskFilter, Page]:
+    """`start` counts from 1 [O] (0 is taken as 1 [I]); `offset`, its newer name, from 0 [I]."""
+    limit = whole_number(query, "limit", DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+    if "start" in query:
+        skip = max(whole_number(query, "start", 1, least=0) - 1, 0)
+    else:
+        skip = whole_number(query, "offset", 0, least=0)
+    wanted = TaskFilter(
+        project_id=project_id,
+        instance_id=instance_id,
+        kind=kind,
+        created_from=moment(query, "begin_time"),
+        created_to=_inclusive_end(moment(query, "end_time")),
+    )
+    return wanted, Page(skip, limit)
+
+
+def _inclusive_end(second: datetime | None) -> datetime | None:
+    """The last millisecond of that second: the wire's times have no finer part [I: inclusive]."""
+    return None if second is None else second.replace(microsecond=999_000)
+
+
+class ScheduleUpdate(msgspec.Struct, frozen=True):
+    execute_at: datetime | None = None
+    is_cancel: bool = False
+
+
+def decode_schedule_update(query: Mapping[str, str]) -> ScheduleUpdate:
+    """`execute_at` as YYYYMMDDHHmmss in UTC [I zone] and `status` CANCELLED or null [D]."""
+    status = query.get("status", "null")
+    if status not in ("CANCELLED", "null"):
+        raise InvalidInput("status", "must be CANCELLED or null")
+    text = query.get("execute_at")
+    execute_at = None if text is None else decode_compact("execute_at", text)
+    is_cancel = status == "CANCELLED"
+    if not is_cancel and execute_at is None:
+        raise InvalidInput("execute_at", "or status=CANCELLED must be given")
+    if is_cancel and execute_at is not None:
+        raise InvalidInput("status", "CANCELLED and execute_at exclude each other")
+    return ScheduleUpdate(execute_at, is_cancel)
+
+
+_STEP_WORDS = {
+    StepState.SUCCEEDED: "COMPLETED",
+    StepState.RUNNING: "IN_PROGRESS",
+    StepState.FAILED: "FAILED",
+}
+
+
+def encode_progress(
+    operation: Operation[Any], task: Task, history: History, now: datetime
+) -> ProgressBody:
+    """Percent from the steps' weights; the time left as the time taken so far foretells it."""
+    recorded = {step.name: step for step in history.steps}
+    percent = percent_of(operation, recorded, task)
+    bodies = [_step_body(step.name, recorded.get(step.name)) for step in operation.steps]
+    return ProgressBody(percent, remaining_s(task, percent, now), bodies)
+
+
+def percent_of(operation: Operation[Any], recorded: Mapping[str, StepRecord], task: Task) -> int:
+    if task.state is State.SUCCEEDED:
+        return 100
+    done = sum(
+        step.weight * recorded[step.name].percent
+        for step in operation.steps
+        if step.name in recorded
+    )
+    return min(99, done // sum(step.weight for step in operation.steps))
+
+
+def remaining_s(task: Task, percent: int, now: datetime) -> int:
+    """Seconds; 0 once the task has ended or while nothing is known."""
+    if task.state.is_final or task.started_at is None or percent <= 0:
+        return 0
+    spent_s = (now - task.started_at).total_seconds()
+    return max(1, round(spent_s * (100 - percent) / percent))
+
+
+def _step_body(name: str, step: StepRecord | None) -> StepBody:
+    if step is None:
+        return StepBody(name, "WAITING", "WAITING")
+    word = _STEP_WORDS[step.state]
+    return StepBody(
+        name,
+        word,
+        word,
+        encode_epoch_ms(step.started_at),
+        None if step.ended_at is None else encode_epoch_ms(step.ended_at),
+    )
