@@ -23,7 +23,7 @@ Next:
   1. keep a server running            ./run serve --data ./data
   2. point your own program at it     eval "$(.venv/bin/backroom env --data ./data)"
   3. ask why a signature is refused   .venv/bin/backroom signature explain --help
-接下来: 1. 常驻运行  2. 让自己的程序连过来  3. 查明签名为何被拒(中文说明见 README.zh-CN.md)"""
+接下来：1. 常驻运行  2. 让自己的程序连过来  3. 查明签名为何被拒（中文说明见 README.zh-CN.md）"""
 
 
 @contextmanager

@@ -64,6 +64,8 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     clock = clock or SystemClock()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = _database(settings)
+    if isinstance(database, Path):
+        database.touch(mode=0o600)  # SQLite gives its side files the same mode
     writing = connect(database, durable=settings.is_durable)
     migrate(writing)
     in_memory = str(database) == MEMORY

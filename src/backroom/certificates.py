@@ -4,6 +4,8 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple
 
+from backroom.bootstrap import CannotServe
+
 HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -28,35 +30,55 @@ def tls_files(folder: Path) -> TlsFiles:
 
 
 def make_certificates(folder: Path) -> TlsFiles:
-    """Make what is missing; files that are there stay as they are."""
+    """Make what is missing; files that are there, such as your own, stay as they are.
+
+    Raises CannotServe where only some of authority, certificate and key are there: a new one
+    would not fit the others.
+    """
     files = tls_files(folder)
-    if all(path.exists() for path in files):
-        return files
-    # only a first start pays for these imports
-    import trustme  # noqa: PLC0415
-    from cryptography import x509  # noqa: PLC0415
+    trio = (files.authority, files.certificate, files.key)
+    present = [path for path in trio if path.exists()]
+    if present and len(present) < len(trio):
+        missing = ", ".join(path.name for path in trio if path not in present)
+        raise CannotServe(f"{folder} lacks {missing}: add what is missing, or empty the folder")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not present:
+        _make_trio(files)
+    if not (files.truststore.exists() and files.truststore_password.exists()):
+        _make_truststore(files)
+    return files
+
+
+def _make_trio(files: TlsFiles) -> None:
+    import trustme  # noqa: PLC0415  only a first start pays for this import
+
+    authority = trustme.CA(
+        organization_name="Backroom", organization_unit_name="development CA, trust nowhere else"
+    )
+    server = authority.issue_cert(*HOSTS, organization_name="Backroom")
+    _write(files.certificate, b"".join(blob.bytes() for blob in server.cert_chain_pems))
+    _write(files.key, _as_pkcs8(server.private_key_pem.bytes()))
+    _write(files.authority, authority.cert_pem.bytes())
+
+
+def _make_truststore(files: TlsFiles) -> None:
+    from cryptography import x509  # noqa: PLC0415  only a first start pays for these imports
     from cryptography.hazmat.primitives.serialization import (  # noqa: PLC0415
         BestAvailableEncryption,
         pkcs12,
     )
 
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    authority = trustme.CA(
-        organization_name="Backroom", organization_unit_name="development CA, trust nowhere else"
-    )
-    server = authority.issue_cert(*HOSTS, organization_name="Backroom")
-    pem = authority.cert_pem.bytes()
-    password = secrets.token_urlsafe(12)
+    password = secrets.token_urlsafe(12).encode()
+    authorities = x509.load_pem_x509_certificates(files.authority.read_bytes())
     store = pkcs12.serialize_java_truststore(
-        [pkcs12.PKCS12Certificate(x509.load_pem_x509_certificate(pem), b"backroom")],
-        BestAvailableEncryption(password.encode()),
+        [
+            pkcs12.PKCS12Certificate(authority, f"backroom-{number}".encode())
+            for number, authority in enumerate(authorities)
+        ],
+        BestAvailableEncryption(password),
     )
-    _write(files.truststore_password, password.encode())
+    _write(files.truststore_password, password)
     _write(files.truststore, store)
-    _write(files.certificate, b"".join(blob.bytes() for blob in server.cert_chain_pems))
-    _write(files.key, _as_pkcs8(server.private_key_pem.bytes()))
-    _write(files.authority, pem)
-    return files
 
 
 def _as_pkcs8(pem: bytes) -> bytes:

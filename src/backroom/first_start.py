@@ -37,7 +37,9 @@ async def prepare(backroom: Backroom) -> bool:
     )
     await backroom.account_store.add_access_key(key)
     sealed = backroom.around.vault.seal(password.encode())
-    (settings.data / PASSWORD_FILE).write_bytes(sealed)
+    path = settings.data / PASSWORD_FILE
+    path.touch(mode=0o600)
+    path.write_bytes(sealed)
     if not settings.is_empty:
         await _add_demo_instance(backroom, key)
     return True

@@ -41,9 +41,10 @@ class TaskStore(Protocol):
 
         A change of version 1 adds a task: it gets its place at the end of its lane, and a
         created_at not before that of the task added to the same instance and kind last. Any other
-        is written only where the stored version is one less, else StaleTask; one that releases
-        or ends a task moves its lane on. An instance of version 1 is added; any other only where
-        the stored version is one less, else StaleTask. Durable when it returns.
+        is written only where the stored version is one less; one that releases or ends a task
+        moves its lane on. An instance of version 1 is added; any other only where the stored
+        version is one less. Else StaleTask, also for one to be added that is there already.
+        Durable when it returns.
         """
 
     async def get(self, task_id: TaskId) -> Task | None:
@@ -66,7 +67,8 @@ class TaskStore(Protocol):
     async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
         """Take up to `limit` lanes that are ready, oldest first, and claim the task at their head.
 
-        Two workers never get the same lane. Costs the same however many tasks are queued.
+        Two workers never get the same lane. A claim is a beat too: who took a task is not taken
+        for dead before its next beat lands. Costs the same however many tasks are queued.
         """
 
     async def next_due(self) -> datetime | None:
@@ -90,7 +92,10 @@ class InstanceStore(Protocol):
         """A page, newest first, and how many match in all."""
 
     async def save(self, instance: Instance) -> None:
-        """Version 1 adds; else only where the stored version is one less, else StaleTask."""
+        """Version 1 adds, any other is written only where the stored version is one less.
+
+        Else StaleTask.
+        """
 
     async def remove(self, instance_id: InstanceId) -> None:
         """Gone, or was not there: safe to repeat. Its finished tasks stay until their retention."""
@@ -98,7 +103,10 @@ class InstanceStore(Protocol):
 
 class AccountStore(Protocol):
     async def access_key(self, access_key: str) -> AccessKey | None:
-        """As last written by any process: a revoked key is gone at once."""
+        """As last written; a change by another process may take 10 ms to be seen.
+
+        By this process, a revoked key is gone at once.
+        """
 
     async def access_keys(self) -> list[AccessKey]: ...
 
@@ -138,7 +146,10 @@ class ClusterStore(Protocol):
         """The document and its version."""
 
     async def save(self, instance_id: InstanceId, document: bytes, version: int) -> None:
-        """Version 1 adds; else only where the stored one is one less, else StaleTask."""
+        """Version 1 adds, any other is written only where the stored version is one less.
+
+        Else StaleTask.
+        """
 
     async def remove(self, instance_id: InstanceId) -> None:
         """Gone, or was not there."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import ipaddress
 import os
 import signal
@@ -17,7 +18,7 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from backroom.bootstrap import Backroom, CannotServe, assemble
-from backroom.certificates import make_certificates
+from backroom.certificates import make_certificates, tls_files
 from backroom.domain.ids import WorkerId
 from backroom.engine.rescuer import Rescuer
 from backroom.engine.worker import Worker
@@ -29,21 +30,31 @@ READY_WITHIN_S = 10.0
 
 
 class ServerFile(msgspec.Struct, frozen=True):
-    """What `backroom env` reads: where this data folder was last served."""
+    """What other commands read: where this data folder was last served, and from which database."""
 
     endpoint: str
     pid: int
+    database: str | None = None
+
+
+def last_served(data: Path) -> ServerFile | None:
+    path = data / SERVER_FILE
+    return msgspec.json.decode(path.read_bytes(), type=ServerFile) if path.exists() else None
+
+
+YOUNG_OBJECTS = 50_000  # a request makes some hundred that die with it: collect more rarely
 
 
 async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[None]]) -> None:
     """Run until SIGTERM or SIGINT. `ready` is called with the base URL once it answers."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _only_server(settings.data):
         async with running(settings) as (backroom, endpoint):
+            gc.freeze()
+            gc.set_threshold(YOUNG_OBJECTS, 10, 10)
             await ready(backroom, endpoint)
-            stop = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, stop.set)
             await stop.wait()
 
 
@@ -52,7 +63,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Backroom, str]]:
     """A Backroom that answers, with its base URL; stopped in order at the end."""
     backroom = assemble(settings)
     with closing(backroom):
-        await prepare(backroom)
+        # a first start has two slow parts: a password's hash and a CA
+        await asyncio.gather(prepare(backroom), asyncio.to_thread(_make_certificates, settings))
         await _refuse_generated_keys_in_public(backroom)
         async with _engine(backroom), _http(backroom) as endpoint:
             yield backroom, endpoint
@@ -80,12 +92,12 @@ async def _engine(backroom: Backroom) -> AsyncIterator[None]:
 async def _http(backroom: Backroom) -> AsyncIterator[str]:
     settings = backroom.settings
     port = settings.port or _free_port(settings.host)
-    endpoint = f"{settings.scheme}://{_host_in_url(settings.host)}:{port}"
+    endpoint = f"{settings.scheme}://{_host_in_url(reachable(settings.host))}:{port}"
     if settings.role == "worker":
         yield endpoint
         return
     _require_free(settings.host, port)
-    files = None if settings.is_plain_http else make_certificates(settings.data / TLS_FOLDER)
+    files = None if settings.is_plain_http else tls_files(settings.data / TLS_FOLDER)
     server = Server(
         backroom.application,
         address=settings.host,
@@ -100,8 +112,8 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
     )
     serving = asyncio.create_task(server.serve())
     try:
-        await _answers(serving, port, None if files is None else files.authority)
-        written = msgspec.json.encode(ServerFile(endpoint, os.getpid()))
+        await _answers(serving, reachable(settings.host), port, is_tls=files is not None)
+        written = msgspec.json.encode(ServerFile(endpoint, os.getpid(), settings.database))
         (settings.data / SERVER_FILE).write_bytes(written)
         yield endpoint
     finally:
@@ -109,9 +121,9 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
         await serving
 
 
-async def _answers(serving: "asyncio.Task[None]", port: int, authority: Path | None) -> None:
+async def _answers(serving: "asyncio.Task[None]", host: str, port: int, *, is_tls: bool) -> None:
     """Return once a request over a new connection got its answer."""
-    asking = asyncio.create_task(_ask(port, authority))
+    asking = asyncio.create_task(_ask(host, port, is_tls=is_tls))
     async with asyncio.timeout(READY_WITHIN_S):
         await asyncio.wait({serving, asking}, return_when=asyncio.FIRST_COMPLETED)
     if not asking.done():
@@ -121,15 +133,15 @@ async def _answers(serving: "asyncio.Task[None]", port: int, authority: Path | N
     asking.result()
 
 
-async def _ask(port: int, authority: Path | None) -> None:
+async def _ask(host: str, port: int, *, is_tls: bool) -> None:
     context = None
-    if authority is not None:
-        context = ssl.create_default_context(cafile=str(authority))
+    if is_tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # it asks itself, and the certificate may be anybody's
+        context.verify_mode = ssl.CERT_NONE
     while True:
         try:
-            reader, writer = await asyncio.open_connection(
-                "127.0.0.1", port, ssl=context, server_hostname=context and "localhost"
-            )
+            reader, writer = await asyncio.open_connection(host, port, ssl=context)
         except ConnectionRefusedError:
             await asyncio.sleep(0.005)  # the listener's thread gives no event to wait for
             continue
@@ -139,10 +151,18 @@ async def _ask(port: int, authority: Path | None) -> None:
                 return
 
 
+def _make_certificates(settings: Settings) -> None:
+    if not settings.is_plain_http:
+        make_certificates(settings.data / TLS_FOLDER)
+
+
 def _only_server(data: Path) -> IO[bytes]:
     """The lock of a data folder: two processes on one SQLite file would run tasks twice."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = (data / LOCK_FILE).open("ab")
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (data / LOCK_FILE).open("ab")
+    except OSError as error:
+        raise CannotServe(f"{data}: {error.strerror}; choose another --data") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -182,22 +202,32 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def reachable(host: str) -> str:
+    """Where a client on this machine finds a server bound to `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked, not bound
+
+
 def _host_in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
 def _free_port(host: str) -> int:
-    with socket.create_server((host, 0), family=_family(host)) as free:
+    with _listening(host, 0) as free:
         port: int = free.getsockname()[1]
         return port
 
 
 def _require_free(host: str, port: int) -> None:
     """The server shares its port with others that allow it: ask without allowing."""
+    _listening(host, port).close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
     try:
-        socket.create_server((host, port), family=_family(host)).close()
+        return socket.create_server((host, port), family=_family(host))
     except OSError as error:
-        raise CannotServe(f"{host}:{port}: {error.strerror}; choose another --port") from None
+        option = "--port" if port else "--host"
+        raise CannotServe(f"{host}:{port}: {error.strerror}; choose another {option}") from None
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -133,15 +133,21 @@ class TaskService:
 
     async def _has_tasks(self, wanted: TaskFilter) -> bool:
         """Tasks outlive their instance: people may still look at them."""
-        anything = TaskFilter(project_id=wanted.project_id, instance_id=wanted.instance_id)
-        return (await self._tasks.find(anything, Page(0, 1))).total > 0
+        for kind in Kind:
+            anything = TaskFilter(
+                project_id=wanted.project_id, instance_id=wanted.instance_id, kind=kind
+            )
+            if (await self._tasks.find(anything, Page(0, 1))).total > 0:
+                return True
+        return False
 
     async def progress(
         self, project_id: ProjectId, instance_id: InstanceId, task_id: TaskId
     ) -> Progress:
         """Raises TaskNotFound, or ProgressNotAvailable for a kind without official progress."""
         task = await self._owned(project_id, instance_id, task_id, Kind.BACKGROUND)
-        if not CATALOGUE[task.name].has_progress:
+        operation = CATALOGUE.get(task.name)
+        if operation is None or not operation.has_progress:
             raise ProgressNotAvailable(task.id, task.name)
         return Progress(task, await self._tasks.history(task_id))
 
@@ -196,7 +202,7 @@ class TaskService:
         self, project_id: ProjectId, instance_id: InstanceId, task_id: TaskId
     ) -> Task:
         task = await self._owned(project_id, instance_id, task_id, Kind.SCHEDULED)
-        if task.state is not State.WAITING:
+        if task.state is not State.WAITING or task.started_at is not None:
             raise ScheduleClosed(task_id, task.state)
         return task
 

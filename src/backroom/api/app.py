@@ -14,7 +14,7 @@ import msgspec
 from backroom.api.authentication import Authentication, shows_any
 from backroom.api.errors import bug_response, error_response
 from backroom.api.exchange import Headers, Request, Response
-from backroom.api.routes import Route, RouteTable, checked
+from backroom.api.routes import Route, RouteTable, decode
 from backroom.domain.account import Identity
 from backroom.domain.errors import (
     BackroomError,
@@ -25,7 +25,8 @@ from backroom.domain.errors import (
 from backroom.domain.ids import NOWHERE
 
 MAX_BODY = 1024 * 1024  # bytes
-MAX_HEADERS = 64 * 1024  # bytes, all names and values
+MAX_DRAINED = 12 * MAX_BODY  # [D] the gateway's limit: a client that is cut off sees no answer
+MAX_HEADERS = 64 * 1024  # bytes, all values; the server bounds their number to 100
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -43,6 +44,8 @@ class Application:
     def __init__(self, table: RouteTable, authentication: Authentication) -> None:
         self._table = table
         self._authentication = authentication
+        self._prefix = secrets.token_hex(10)  # of the request ids of this process
+        self._served = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -51,7 +54,8 @@ class Application:
             await _lifespan(receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = secrets.token_hex(16)
+        self._served += 1
+        request_id = f"{self._prefix}{self._served:012x}"
         try:
             response = await self._answer(scope, receive, request_id)
         except BackroomError as error:
@@ -67,21 +71,25 @@ class Application:
             headers.append(_CONTENT_TYPE)
             headers.append((b"content-length", b"%d" % len(response.body)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+        body = b"" if scope["method"] == "HEAD" else response.body  # HTTP/2 breaks on one
+        await send({"type": "http.response.body", "body": body})
 
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Response:
         method: str = scope["method"]
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
         headers: Headers = scope["headers"]
-        route, parameters = self._table.find(method, raw_path)
+        fields = dict(headers)
+        _bound(headers, fields)
+        body = await _body(scope["http_version"], fields, receive)
+        route, parameters, is_well_formed = self._table.find(method, raw_path)
         request = Request(
-            method, raw_path, scope["query_string"], headers, request_id,
-            await _body(headers, receive), parameters,
-        )  # fmt: skip
+            method, raw_path, scope["query_string"], headers, body, fields, request_id, parameters
+        )
         if route.identity == "none" or (route.identity == "optional" and not shows_any(request)):
             return await route.handler(request)
         identity = await self._authentication.identify(request)
-        checked(parameters)
+        if not is_well_formed:
+            decode(parameters)
         request.identity = _acting_in(identity, parameters, route)
         if method == "GET":
             return await route.handler(request)
@@ -107,25 +115,26 @@ def _acting_in(identity: Identity, parameters: dict[str, str], route: Route) -> 
     return msgspec.structs.replace(identity, project_id=NOWHERE)
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body. Nothing is read where the headers announce none."""
-    size, announced = 0, None
-    for name, value in headers:
-        size += len(name) + len(value)
-        if name == b"content-length":
-            announced = value
-        elif name == b"transfer-encoding":
-            announced = announced or b""
+def _bound(headers: Headers, fields: dict[bytes, bytes]) -> None:
+    size = sum(map(len, fields.values()))
+    if len(fields) != len(headers):  # some came twice
+        size = sum(len(value) for _, value in headers)
     if size > MAX_HEADERS:
         raise HeadersTooLarge(MAX_HEADERS)
-    if announced is None or announced == b"0":
+
+
+async def _body(http_version: str, fields: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body. Nothing is read where there is none: HTTP/1 has to announce it."""
+    announced = fields.get(b"content-length")
+    if announced == b"0":
         return b""
-    if announced.isdigit() and int(announced) > MAX_BODY:
-        raise BodyTooLarge(MAX_BODY)
+    if announced is None and b"transfer-encoding" not in fields and http_version.startswith("1"):
+        return b""
     return await _read(receive)
 
 
 async def _read(receive: Receive) -> bytes:
+    """Too much is read and thrown away, up to MAX_DRAINED, so that the answer arrives."""
     parts: list[bytes] = []
     length = 0
     while True:
@@ -134,10 +143,14 @@ async def _read(receive: Receive) -> bytes:
             raise ClientGone
         part = message.get("body", b"")
         length += len(part)
+        is_last = not message.get("more_body")
         if length > MAX_BODY:
-            raise BodyTooLarge(MAX_BODY)
+            parts.clear()
+            if is_last or length > MAX_DRAINED:
+                raise BodyTooLarge(MAX_BODY)
+            continue
         parts.append(part)
-        if not message.get("more_body"):
+        if is_last:
             return b"".join(parts)
 
 

@@ -1,6 +1,5 @@
 """Who sent a request: a signature, a token, and for writes the first use of that signature."""
 
-import hashlib
 from datetime import timedelta
 
 from backroom.api.exchange import Request
@@ -13,8 +12,8 @@ from backroom.wire.signing import (
     Credential,
     MalformedAuthorization,
     Reason,
-    SignedRequest,
     Verdict,
+    fingerprint,
     parse_authorization,
     verify,
 )
@@ -52,10 +51,7 @@ class Authentication:
     def _check_signature(self, request: Request, credential: Credential, key: AccessKey) -> None:
         if self._accounts.is_locked(key.access_key):
             raise Unauthenticated(KEY_LOCKED)
-        signed = SignedRequest(
-            request.method, request.raw_path, request.raw_query, request.headers, request.body
-        )
-        verdict = verify(signed, credential, key.secret_key, self._clock.now())
+        verdict = verify(request, credential, key.secret_key, self._clock.now())
         if not verdict.accepted:
             if verdict.reason is Reason.MISMATCH:
                 self._accounts.note_failure(key.access_key)
@@ -77,7 +73,7 @@ class Authentication:
         if authorization is None or request.header(b"x-auth-token"):
             return None
         now = self._clock.now()
-        digest = hashlib.sha256(authorization).digest()
+        digest = fingerprint(parse_authorization(authorization))
         if not await self._store.use_signature(digest, now, now + REMEMBERED_FOR):
             raise Unauthenticated("this signed request was already used: sign it again")
         return digest

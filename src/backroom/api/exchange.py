@@ -9,33 +9,28 @@ from backroom.domain.account import Identity
 from backroom.domain.errors import EmptyBody, InvalidJson
 from backroom.domain.ids import NOWHERE, InstanceId, ProjectId, TaskId
 from backroom.wire.queries import decode_query
+from backroom.wire.signing import SignedRequest
 
 T = TypeVar("T")
 
 Headers = list[tuple[bytes, bytes]]
 
 
-class Request(msgspec.Struct):
+class Request(SignedRequest):
     """`parameters` are the percent-decoded values of the path template. Headers: lower-case names.
 
     `identity` is set before any handler of a route that needs one runs.
     """
 
-    method: str
-    raw_path: bytes
-    raw_query: bytes
-    headers: Headers
-    request_id: str
-    body: bytes = b""
+    request_id: str = ""
     parameters: Mapping[str, str] = {}
     identity: Identity | None = None
 
     def header(self, name: bytes) -> bytes | None:
-        """The first value; `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        """The last value; `name` in lower case."""
+        if self.fields is None:
+            self.fields = dict(self.headers)
+        return self.fields.get(name)
 
     def query(self) -> dict[str, str]:
         return decode_query(self.raw_query)
@@ -45,7 +40,7 @@ class Request(msgspec.Struct):
         if not self.body.strip():
             raise EmptyBody("body", "is empty")
         try:
-            return msgspec.json.decode(self.body, type=kind)
+            return msgspec.json.decode(self.body.decode(), type=kind)  # UTF-8 in all of it
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidJson("body", str(error)) from error
 

@@ -17,6 +17,7 @@ from backroom.domain.errors import (
     MethodNotAllowed,
     RouteNotFound,
 )
+from backroom.operations.operation import Operation
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -24,7 +25,7 @@ _PROJECT_ID = re.compile(r"[0-9a-f]{32}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-_FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
+FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
     "project_id": (_PROJECT_ID, InvalidProjectId),
     "instance_id": (_UUID, InvalidInstanceId),
     "task_id": (_TASK_ID, InvalidTaskId),
@@ -33,7 +34,7 @@ _FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One call: `operation` is the vendor's name for it.
+    """One call: `operation` is the vendor's name for it, `submits` what it may make a task of.
 
     One that needs its own project is refused outright in another's: there is nothing in the path
     that could be missing.
@@ -49,6 +50,7 @@ class Route:
     body: type[msgspec.Struct] | None = None
     answer: Any = None
     status: int = 200
+    submits: tuple[Operation[Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,22 @@ class RouteTable:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self.routes = routes
         self._tree: dict[Any, Any] = {}
+        self._plain: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
             self._add(route)
+            self._add_plain(route)
+
+    def _add_plain(self, route: Route) -> None:
+        """A short cut for paths whose ids all have their form: one match instead of a walk."""
+        parts = re.split(r"\{(\w+)\}", route.template)
+        if any(name not in FORMS for name in parts[1::2]):
+            return
+        parts[0::2] = map(re.escape, parts[0::2])
+        parts[1::2] = (f"(?P<{name}>{FORMS[name][0].pattern})" for name in parts[1::2])
+        depth = route.template.count("/")
+        self._plain.setdefault((route.method, depth), []).append(
+            (re.compile("".join(parts)), route)
+        )
 
     def _add(self, route: Route) -> None:
         node, names = self._tree, []
@@ -78,12 +94,17 @@ class RouteTable:
             raise ValueError(f"two routes for {route.method} {route.template}")
         leaf.routes[route.method] = (route, tuple(names))
 
-    def find(self, method: str, raw_path: bytes) -> tuple[Route, dict[str, str]]:
-        """The row and the decoded parameters, their form checked.
+    def find(self, method: str, raw_path: bytes) -> tuple[Route, dict[str, str], bool]:
+        """The row, its parameters as sent, and whether these are known to have their form.
 
-        Raises RouteNotFound, MethodNotAllowed, or InvalidProjectId and its like.
+        Raises RouteNotFound, MethodNotAllowed.
         """
-        segments = raw_path.decode("latin-1").split("/")[1:]
+        path = raw_path.decode("latin-1")
+        for pattern, route in self._plain.get((method, path.count("/")), ()):
+            match = pattern.fullmatch(path)
+            if match is not None:
+                return route, match.groupdict(), True
+        segments = path.split("/")[1:]
         values: list[str] = []
         leaf = _walk(self._tree, segments, 0, values)
         if leaf is None:
@@ -92,7 +113,7 @@ class RouteTable:
         if found is None:
             raise MethodNotAllowed(tuple(sorted(leaf.routes)))
         route, names = found
-        return route, dict(zip(names, values, strict=True))
+        return route, dict(zip(names, values, strict=True)), False
 
 
 def _walk(node: Any, segments: list[str], at: int, values: list[str]) -> _Leaf | None:
@@ -115,12 +136,14 @@ def _walk(node: Any, segments: list[str], at: int, values: list[str]) -> _Leaf |
     return leaf
 
 
-def checked(parameters: dict[str, str]) -> dict[str, str]:
-    """Percent-decoded, and each id of its form. Raises the id's own InvalidInput."""
+def decode(parameters: dict[str, str]) -> None:
+    """Decode percents in place, and see that each id has its form.
+
+    Raises the id's own InvalidInput.
+    """
     for name, raw in parameters.items():
         if "%" in raw:
             parameters[name] = unquote(raw)
-        form = _FORMS.get(name)
+        form = FORMS.get(name)
         if form is not None and form[0].fullmatch(parameters[name]) is None:
             raise form[1](name, "has not the form of an id")
-    return parameters

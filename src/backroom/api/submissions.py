@@ -8,7 +8,7 @@ from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.ports import Clock
 from backroom.resources.instances import Instances
 from backroom.service import Order, TaskService
-from backroom.wire.instances import CreateBody, decode_create
+from backroom.wire.instances import CreateBody, CreatedBody, decode_create
 from backroom.wire.public_access import PublicAccessBody, decode_public_access
 
 
@@ -44,7 +44,7 @@ class SubmissionHandlers:
                 request_id=request.request_id,
             ),
         )
-        return json_response({"instance_id": instance.id})
+        return json_response(CreatedBody(instance.id))
 
     async def delete_instance(self, request: Request) -> Response:
         await self._service.submit(

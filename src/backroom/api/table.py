@@ -1,10 +1,16 @@
 """Which handler answers which call: the table that routes, documents and tests are made from."""
 
+from typing import Any
+
 from backroom.api.iam import IamHandlers
 from backroom.api.instances import InstanceHandlers
+from backroom.api.openapi import OpenApiHandler
 from backroom.api.routes import Route, RouteTable
 from backroom.api.submissions import SubmissionHandlers
 from backroom.api.tasks import TaskHandlers
+from backroom.operations.create_instance import CREATE_INSTANCE
+from backroom.operations.delete_instance import DELETE_INSTANCE
+from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP
 from backroom.wire import iam, instances, public_access
 from backroom.wire import tasks as wire
 
@@ -21,7 +27,8 @@ def route_table(
     kafka: InstanceHandlers,
     accounts: IamHandlers,
 ) -> RouteTable:
-    return RouteTable(
+    open_api = OpenApiHandler(lambda: table.routes)
+    table = RouteTable(
         (
             Route(
                 "GET", TASKS, "ListBackgroundTasks", tasks.list_background_tasks,
@@ -56,6 +63,7 @@ def route_table(
                 "ModifyKafkaPublicIpAccessSwitch",
                 submissions.modify_kafka_public_ip_access_switch,
                 body=public_access.PublicAccessBody, status=204,
+                submits=(BIND_PUBLIC_IP, UNBIND_PUBLIC_IP),
             ),
             Route(
                 "GET", INSTANCE, "ShowInstance", kafka.show_instance,
@@ -72,35 +80,44 @@ def route_table(
             Route(
                 "POST", PROJECT + "/kafka/instances", "CreatePostPaidKafkaInstance",
                 submissions.create_post_paid_kafka_instance, needs_own_project=True,
-                body=instances.CreateBody,
+                body=instances.CreateBody, answer=instances.CreatedBody,
+                submits=(CREATE_INSTANCE,),
             ),
             Route(
                 "DELETE", INSTANCE, "DeleteInstance", submissions.delete_instance, status=204,
+                submits=(DELETE_INSTANCE,),
             ),
             Route(
                 "POST", "/v3/auth/tokens", "KeystoneCreateUserTokenByPassword",
                 accounts.keystone_create_user_token_by_password, identity="none",
-                body=iam.AuthBody, status=201,
+                body=iam.AuthBody, answer=iam.TokenAnswer, status=201,
             ),
             Route(
                 "GET", "/v3/projects", "KeystoneListProjects", accounts.keystone_list_projects,
-                query=("name", "domain_id", "enabled"),
+                query=("name", "parent_id", "domain_id", "page", "per_page"),
+                answer=iam.ProjectsAnswer,
             ),
             Route(
                 "GET", "/v3/auth/projects", "KeystoneListAuthProjects",
-                accounts.keystone_list_projects,
+                accounts.keystone_list_projects, answer=iam.ProjectsAnswer,
             ),
             Route(
                 "GET", "/v3/auth/domains", "KeystoneListAuthDomains",
-                accounts.keystone_list_auth_domains,
+                accounts.keystone_list_auth_domains, answer=iam.DomainsAnswer,
             ),
             Route(
                 "GET", "/v3/regions", "KeystoneListRegions", accounts.keystone_list_regions,
+                answer=iam.RegionsAnswer,
             ),
             Route(
                 "POST", "/v3.0/OS-CREDENTIAL/securitytokens", "CreateTemporaryAccessKeyByToken",
                 accounts.create_temporary_access_key_by_token, identity="optional",
-                body=iam.AuthBody, status=201,
+                body=iam.AuthBody, answer=iam.CredentialAnswer, status=201,
+            ),
+            Route(
+                "GET", "/backroom/v1/openapi.json", "ShowOpenApi", open_api.show_open_api,
+                identity="none", answer=dict[str, Any],
             ),
         )
     )  # fmt: skip
+    return table

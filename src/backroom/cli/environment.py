@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import typer
 
 from backroom.bootstrap import Backroom
@@ -17,13 +16,8 @@ from backroom.domain.account import AccessKey
 from backroom.domain.filter import Page
 from backroom.domain.instance import InstanceFilter
 from backroom.first_start import DEMO_INSTANCE, USER_NAME
-from backroom.server import ServerFile
-from backroom.settings import (
-    PASSWORD_FILE,
-    SERVER_FILE,
-    TLS_FOLDER,
-    Settings,
-)
+from backroom.server import last_served
+from backroom.settings import PASSWORD_FILE, TLS_FOLDER, Settings
 
 _WRITTEN: dict[str, Callable[[str, str], str]] = {
     "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
@@ -80,9 +74,9 @@ async def _key(backroom: Backroom) -> AccessKey:
 
 
 def _endpoint(settings: Settings) -> str:
-    path = settings.data / SERVER_FILE
-    if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=ServerFile).endpoint
+    served = last_served(settings.data)
+    if served is not None:
+        return served.endpoint
     return f"{settings.scheme}://{settings.host}:{settings.port}"
 
 
@@ -96,10 +90,15 @@ async def _instance_id(backroom: Backroom, key: AccessKey) -> str | None:
 
 def _java_options(truststore: Path, password: Path) -> str:
     return (
-        f'-Djavax.net.ssl.trustStore="{truststore}" '
+        f"-Djavax.net.ssl.trustStore={_java_quoted(str(truststore))} "
         "-Djavax.net.ssl.trustStoreType=PKCS12 "
         f"-Djavax.net.ssl.trustStorePassword={password.read_text('utf-8')}"
     )
+
+
+def _java_quoted(value: str) -> str:
+    """As the JVM reads options: no backslashes, a quote only inside the other kind of quotes."""
+    return '"' + value.replace('"', """"'"'\"""") + '"'
 
 
 def _escaped(value: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backroom.bootstrap import Backroom, assemble
 from backroom.domain.errors import BackroomError
+from backroom.server import last_served
 from backroom.settings import DATABASE_FILE, Settings, default_data
 
 
@@ -16,12 +17,12 @@ class NothingThere(BackroomError):
 @asynccontextmanager
 async def opened(data: Path | None) -> AsyncIterator[Backroom]:
     """Raises NothingThere for a folder that no server has filled yet."""
-    settings = Settings(data=(data or default_data()).absolute())
-    if not (settings.data / DATABASE_FILE).exists():
-        raise NothingThere(
-            f"{settings.data} holds no data yet; run: backroom serve --data {settings.data}"
-        )
-    backroom = assemble(settings)
+    folder = (data or default_data()).absolute()
+    served = last_served(folder)
+    if served is None and not (folder / DATABASE_FILE).exists():
+        raise NothingThere(f"{folder} holds no data yet; run: backroom serve --data {folder}")
+    database = None if served is None else served.database
+    backroom = assemble(Settings(data=folder, database=database))
     try:
         yield backroom
     finally:

@@ -83,6 +83,7 @@ def submit(task: Task, instance: Instance | None = None) -> Change:
 
 
 def claim(task: Task, worker_id: WorkerId, now: datetime) -> Change:
+    moment = _moment(task, now)
     moved = _moved(
         task,
         Verb.CLAIM,
@@ -90,12 +91,12 @@ def claim(task: Task, worker_id: WorkerId, now: datetime) -> Change:
         worker_id=worker_id,
         epoch=task.epoch + 1,
         attempt=task.attempt + 1,
-        claimed_at=now,
+        claimed_at=moment,
         due_at=None,
-        started_at=task.started_at or now,
+        started_at=task.started_at or moment,
     )
     attempt = AttemptRecord(
-        epoch=moved.epoch, number=moved.attempt, worker_id=worker_id, started_at=now
+        epoch=moved.epoch, number=moved.attempt, worker_id=worker_id, started_at=moment
     )
     event = _event(moved, Verb.CLAIM, task.state, worker_id, now)
     return Change(task=moved, event=event, attempt=attempt)
@@ -140,7 +141,7 @@ def rescue(task: Task, now: datetime, by: WorkerId) -> Change:
 
 def complete(task: Task, now: datetime, steps: tuple[StepRecord, ...]) -> Change:
     ended = _ended_attempt(task, now, Outcome.SUCCEEDED)
-    moved = _released(task, Verb.COMPLETE, now, ended_at=now)
+    moved = _released(task, Verb.COMPLETE, now, ended_at=_moment(task, now))
     last = steps[-1].name if steps else None
     event = _event(moved, Verb.COMPLETE, task.state, _holder(task), now, step=last)
     return Change(task=moved, event=event, steps=steps, attempt=ended)
@@ -150,7 +151,12 @@ def fail(task: Task, now: datetime, fault: "Fault", step: StepRecord | None) -> 
     outcome = Outcome.FAULTED if fault.trace else Outcome.REJECTED
     ended = _ended_attempt(task, now, outcome, fault.step, fault.message, fault.trace)
     moved = _released(
-        task, Verb.FAIL, now, ended_at=now, error_code=fault.code, error_msg=fault.message
+        task,
+        Verb.FAIL,
+        now,
+        ended_at=_moment(task, now),
+        error_code=fault.code,
+        error_msg=fault.message,
     )
     event = _event(
         moved, Verb.FAIL, task.state, _holder(task), now, step=fault.step, detail=fault.message
@@ -163,8 +169,15 @@ def cancel(task: Task, now: datetime, actor: str, reason: str | None = None) -> 
     """Cancel a task that no worker ever had: at once."""
     if task.started_at is not None:
         raise IllegalTransition(f"{task.id} has begun: ask_cancel it")
+    moment = _moment(task, now)
     moved = _moved(
-        task, Verb.CANCEL, now, ended_at=now, due_at=None, cancel_asked_at=now, error_msg=reason
+        task,
+        Verb.CANCEL,
+        now,
+        ended_at=moment,
+        due_at=None,
+        cancel_asked_at=moment,
+        error_msg=reason,
     )
     return Change(
         task=moved, event=_event(moved, Verb.CANCEL, task.state, actor, now, detail=reason)
@@ -173,9 +186,8 @@ def cancel(task: Task, now: datetime, actor: str, reason: str | None = None) -> 
 
 def ask_cancel(task: Task, now: datetime, actor: str, reason: str | None = None) -> Change:
     """Ask for a stop of a task that has begun. It keeps its lane until a worker confirms it."""
-    moved = _moved(
-        task, Verb.ASK_CANCEL, now, cancel_asked_at=task.cancel_asked_at or now, due_at=None
-    )
+    asked_at = task.cancel_asked_at or _moment(task, now)
+    moved = _moved(task, Verb.ASK_CANCEL, now, cancel_asked_at=asked_at, due_at=None)
     return Change(
         task=moved, event=_event(moved, Verb.ASK_CANCEL, task.state, actor, now, detail=reason)
     )
@@ -186,7 +198,7 @@ def stop(task: Task, now: datetime) -> Change:
     if task.cancel_asked_at is None:
         raise IllegalTransition(f"{task.id} was not asked to stop")
     ended = _ended_attempt(task, now, Outcome.CANCELLED)
-    moved = _released(task, Verb.STOP, now, ended_at=now)
+    moved = _released(task, Verb.STOP, now, ended_at=_moment(task, now))
     event = _event(moved, Verb.STOP, task.state, _holder(task), now)
     return Change(task=moved, event=event, attempt=ended)
 
@@ -219,7 +231,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def failed_step(step: StepRecord, now: datetime) -> StepRecord:
-    return msgspec.structs.replace(step, state=StepState.FAILED, ended_at=now)
+    return msgspec.structs.replace(step, state=StepState.FAILED, ended_at=max(now, step.started_at))
 
 
 def _target(state: State | None, verb: Verb) -> State | None:
@@ -235,9 +247,17 @@ def _moved(task: Task, verb: Verb, now: datetime, **changes: Any) -> Task:
         task,
         state=target,
         version=task.version + 1,
-        updated_at=max(now, task.updated_at),
+        updated_at=_moment(task, now),
         **changes,
     )
+
+
+def _moment(task: Task, now: datetime) -> datetime:
+    """When it is for the task: no end may fall before its begin because the clock went back.
+
+    Events and due moments keep the clock's own time.
+    """
+    return max(now, task.updated_at)
 
 
 def _released(task: Task, verb: Verb, now: datetime, **changes: Any) -> Task:
@@ -257,7 +277,7 @@ def _ended_attempt(
         number=task.attempt,
         worker_id=WorkerId(_holder(task)),
         started_at=task.claimed_at or now,
-        ended_at=now,
+        ended_at=_moment(task, now),
         outcome=outcome,
         step=step,
         error=error,

@@ -7,6 +7,7 @@ import msgspec
 
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
 from backroom.domain.instance import Instance
+from backroom.domain.stamps import Stamp
 
 
 @unique
@@ -50,12 +51,8 @@ class Outcome(StrEnum):
     LOST = "lost"  # the worker died or lost the store
 
 
-class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What anybody may see of a task.
-
-    `params` is JSON text with secrets masked. `created_at` never decreases within one instance and
-    kind, so newest first is also last submitted first; `updated_at` >= `created_at`.
-    """
+class TaskFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is the same of a task in both its forms. `params` is JSON text with secrets masked."""
 
     id: TaskId
     project_id: ProjectId
@@ -66,12 +63,21 @@ class TaskRecord(msgspec.Struct, frozen=True, kw_only=True):
     user_name: str
     params: str
     state: State
-    created_at: datetime
-    updated_at: datetime
-    execute_at: datetime | None = None
 
 
-class Task(TaskRecord, frozen=True, kw_only=True):
+class TaskRecord(TaskFacts, frozen=True, kw_only=True, gc=False, array_like=True):
+    """What anybody may see of a task, as it was stored: cheap to read in numbers.
+
+    `created_at` never decreases within one instance and kind, so newest first is also last
+    submitted first; `updated_at` >= `created_at`.
+    """
+
+    created_at: Stamp
+    updated_at: Stamp
+    execute_at: Stamp | None = None
+
+
+class Task(TaskFacts, frozen=True, kw_only=True):
     """All of a task. It has a lease (`worker_id`, `epoch`) exactly while it is running.
 
     `version` grows by one with each stored change and is what the store compares and swaps on.
@@ -81,6 +87,9 @@ class Task(TaskRecord, frozen=True, kw_only=True):
     `internal` is the typed parameters as JSON, sealed when they hold secrets.
     """
 
+    created_at: datetime
+    updated_at: datetime
+    execute_at: datetime | None = None
     lane: str
     internal: bytes
     version: int = 1

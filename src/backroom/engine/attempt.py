@@ -62,17 +62,32 @@ class Attempt:
     async def run(self) -> None:
         """Go on until the task ended, waits, or was lost. Raises nothing but cancellation."""
         try:
-            if self._task.kind is Kind.SCHEDULED:
-                await self._start_scheduled()
-            else:
-                await self._run_operation()
+            await self._go_on()
         except LeaseLost:
             _log.warning("lease lost", extra=self._fields())
+
+    async def _go_on(self) -> None:
+        while True:
+            try:
+                if self._task.kind is Kind.SCHEDULED:
+                    await self._start_scheduled()
+                else:
+                    await self._run_operation()
+            except StoreUnavailable as error:  # nothing was done yet: begin again
+                await self._store_back(error)
+            else:
+                return
 
     async def _run_operation(self) -> None:
         operation = CATALOGUE.get(self._task.name)
         if operation is None:
             fault = Fault(code=FAULT_CODE, message=f"no operation is called {self._task.name}")
+            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            return
+        try:
+            params = typed_params(operation, self._task, self._around.vault)
+        except msgspec.DecodeError as error:
+            fault = _fault(error, None, hides_values=operation.has_secrets)
             await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
             return
         history = await self._around.tasks.history(self._task.id)
@@ -84,7 +99,7 @@ class Attempt:
         }
         context = StepContext(
             task=self._task,
-            params=typed_params(operation, self._task, self._around.vault),
+            params=params,
             outputs=outputs,
             platform=self._around.platform,
             instances=self._around.instances,
@@ -100,6 +115,8 @@ class Attempt:
             )
             if not await self._run_step(operation, context, step, begun):
                 return
+        # an earlier release had steps behind these, and ended before their last
+        await self._write(lambda task: lifecycle.complete(task, self._now(), ()))
 
     async def _may_go_on(self, operation: Operation[Any], context: StepContext[Any]) -> bool:
         if self._task.cancel_asked_at is not None:
@@ -121,14 +138,19 @@ class Attempt:
         """Run one step and record how it ended; true if the next one may follow."""
         try:
             async with asyncio.timeout(step.timeout_s):
-                output = await step.run(context)
+                output = msgspec.json.encode(await step.run(context))
         except StepNotReady as wait:
             await self._snooze(begun, wait)
-        except StaleTask:
-            await self._snooze(begun, StepNotReady(STALE_S, begun.percent))
+        except (StaleTask, StoreUnavailable) as error:  # no fault of the step's
+            again_s = STALE_S if isinstance(error, StaleTask) else STORE_RETRY_S
+            await self._snooze(begun, StepNotReady(again_s, begun.percent))
         except StepRejected as never:
-            fault = Fault(code=never.code, message=never.reason, step=step.name)
+            fault = Fault(code=never.code, message=_storable(never.reason), step=step.name)
             await self._fail(operation, context, fault, begun)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            await self._retry_or_fail(operation, context, begun, error)
         except Exception as error:  # noqa: BLE001  a fault of any kind is retried, its trace kept
             await self._retry_or_fail(operation, context, begun, error)
         else:
@@ -136,7 +158,7 @@ class Attempt:
         return False
 
     async def _record(
-        self, operation: Operation[Any], context: StepContext[Any], begun: StepRecord, output: Any
+        self, operation: Operation[Any], context: StepContext[Any], begun: StepRecord, output: bytes
     ) -> bool:
         now = self._now()
         done = msgspec.structs.replace(
@@ -144,13 +166,13 @@ class Attempt:
             state=StepState.SUCCEEDED,
             percent=100,
             ended_at=max(now, begun.started_at),
-            output=msgspec.json.encode(output),
+            output=output,
         )
         if operation.steps[-1].name == begun.name:
             await self._write(lambda task: lifecycle.complete(task, now, (done,)))
             return False
         await self._write(lambda task: lifecycle.record(task, now, (done,)))
-        context.outputs[begun.name] = _decoded(done.output)  # type: ignore[index]  # ours to fill
+        context.outputs[begun.name] = _decoded(output)  # type: ignore[index]  # ours to fill
         return True
 
     async def _snooze(self, begun: StepRecord, wait: StepNotReady) -> None:
@@ -164,14 +186,9 @@ class Attempt:
         operation: Operation[Any],
         context: StepContext[Any],
         begun: StepRecord,
-        error: Exception,
+        error: BaseException,
     ) -> None:
-        fault = Fault(
-            code=FAULT_CODE,
-            message=_said_by(error, hides_values=operation.has_secrets),
-            step=begun.name,
-            trace=_trace(error.__traceback__),
-        )
+        fault = _fault(error, begun.name, hides_values=operation.has_secrets)
         _log.warning("step faulted", extra=self._fields() | {"step": begun.name})
         if self._task.attempt >= operation.max_attempts:
             await self._fail(operation, context, fault, begun)
@@ -194,10 +211,15 @@ class Attempt:
         """Best effort, and safe to repeat: what it can't undo must not keep the task for ever."""
         if operation.undo is None:
             return
-        for _ in range(operation.max_attempts):
+        tries = 0
+        while tries < operation.max_attempts:
             try:
                 await operation.undo(context)
             except StaleTask:
+                tries += 1
+                continue
+            except StoreUnavailable as error:
+                await self._store_back(error)
                 continue
             except Exception:  # noqa: BLE001  the task ends all the same; the log says what is left
                 _log.exception("undo faulted", extra=self._fields())
@@ -225,7 +247,12 @@ class Attempt:
                 instance, typed_params(operation, task, self._around.vault)
             )
         except Refused as refused:
-            fault = Fault(code="DMS.00400026", message=str(refused))
+            fault = Fault(code="DMS.00400026", message=_storable(str(refused)))
+            return (lifecycle.fail(task, now, fault, None),)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  else the task would run for ever
+            fault = _fault(error, None, hides_values=operation.has_secrets)
             return (lifecycle.fail(task, now, fault, None),)
         shown = None if prepared is instance else prepared
         submitted = lifecycle.submit(_started_by(task, now), shown)
@@ -237,20 +264,25 @@ class Attempt:
         A store that is away is waited for: an outcome is never thrown away, a step never run again
         because of it.
         """
+        is_stale = False
         while True:
-            change = decide(self._task)
             try:
+                if is_stale:
+                    await self._refresh()
+                change = decide(self._task)
                 await self._around.tasks.write(change)
             except StaleTask:
-                await self._refresh()
-            except StoreUnavailable:
-                _log.warning("store away, outcome kept", extra=self._fields())
-                await self._clock.wait(
-                    asyncio.Event(), self._now() + timedelta(seconds=STORE_RETRY_S)
-                )
+                is_stale = True
+            except StoreUnavailable as error:
+                await self._store_back(error)
             else:
                 self._task = change.task
                 return
+
+    async def _store_back(self, error: StoreUnavailable) -> None:
+        """Wait a little for a store that is away."""
+        _log.warning("store away, outcome kept: %s", error, extra=self._fields())
+        await self._clock.wait(asyncio.Event(), self._now() + timedelta(seconds=STORE_RETRY_S))
 
     async def _refresh(self) -> None:
         stored = await self._around.tasks.get(self._task.id)
@@ -295,10 +327,30 @@ def _decoded(output: bytes | None) -> Any:
     return None if output is None else msgspec.json.decode(output)
 
 
-def _said_by(error: Exception, *, hides_values: bool) -> str:
+def _is_cancelled() -> bool:
+    """Whether this attempt is, and not something that a step waited for."""
+    running = asyncio.current_task()
+    return running is not None and running.cancelling() > 0
+
+
+def _fault(error: BaseException, step: str | None, *, hides_values: bool) -> Fault:
+    return Fault(
+        code=FAULT_CODE,
+        message=_said_by(error, hides_values=hides_values),
+        step=step,
+        trace=_trace(error.__traceback__),
+    )
+
+
+def _said_by(error: BaseException, *, hides_values: bool) -> str:
     """What the exception says; its type alone where its text could quote a secret."""
     name = type(error).__name__
-    return name if hides_values or not str(error) else f"{name}: {error}"
+    return name if hides_values or not str(error) else _storable(f"{name}: {error}")
+
+
+def _storable(text: str) -> str:
+    """File names may hold halves of characters, which no database takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _trace(where: TracebackType | None) -> str:

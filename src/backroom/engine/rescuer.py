@@ -42,7 +42,8 @@ class Rescuer:
         """One beat, and one look for the dead. Returns how many tasks were rescued."""
         now = self._around.clock.now()
         await self._around.tasks.beat(self._worker_id, now)
-        if self._last_beat is None or now - self._last_beat > self._lease:
+        gap = None if self._last_beat is None else now - self._last_beat
+        if gap is None or not timedelta() <= gap <= self._lease:  # a clock that went back is one
             self._landing_since = now
         self._last_beat = now
         if self._landing_since is None or now - self._landing_since < self._lease:

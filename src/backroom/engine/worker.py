@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
-from backroom.domain.ids import WorkerId
+from backroom.domain.ids import TaskId, WorkerId
 from backroom.domain.task import Change, Task
 from backroom.engine.attempt import Attempt, Surroundings
 
@@ -27,27 +28,32 @@ class Worker:
         self._around = around
         self._wakeup = wakeup
         self._slots = slots
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], TaskId] = {}
 
     async def run(self) -> None:
         """Until `stopping` is set; then what runs is left to finish its current step."""
-        await self.recover()
+        is_recovered = False
         while not self._around.stopping.is_set():
             self._wakeup.clear()
             try:
+                if not is_recovered:
+                    await self.recover()
+                    is_recovered = True
                 is_full = await self.round() == 0 and len(self._running) >= self._slots
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
+                is_recovered = False  # a claim may have been kept although its answer was lost
                 due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
             net = self._around.clock.now() + timedelta(seconds=POLL_S)
             await self._around.clock.wait(self._wakeup, net if due_at is None else min(due_at, net))
 
     async def recover(self) -> None:
-        """Take back at once what a former life of this worker left running."""
+        """Take back at once what this worker holds but doesn't run: a former life left it."""
         clock = self._around.clock
         for task in await self._around.tasks.held(self.id):
-            await rescued(self._around, lifecycle.rescue(task, clock.now(), self.id))
+            if task.id not in self._running.values():
+                await rescued(self._around, lifecycle.rescue(task, clock.now(), self.id))
 
     async def round(self) -> int:
         """Claim as much as there are free slots for, and start it. Returns how many."""
@@ -61,23 +67,29 @@ class Worker:
 
     def _start(self, task: Task) -> None:
         running = asyncio.create_task(Attempt(task, self._around).run(), name=f"attempt {task.id}")
-        self._running.add(running)
+        self._running[running] = task.id
         running.add_done_callback(self._ended)
 
     def _ended(self, running: asyncio.Task[None]) -> None:
-        self._running.discard(running)
+        self._running.pop(running, None)
         self._wakeup.set()
         if not running.cancelled() and (problem := running.exception()) is not None:
             _log.error("attempt broke", exc_info=problem)
 
     async def drain(self, grace_s: float) -> None:
-        """Wait for the steps under way; those that take longer are cut off and run again later."""
-        if self._running:
-            _, late = await asyncio.wait(self._running, timeout=grace_s)
-            for running in late:
-                running.cancel()
-            if late:
-                await asyncio.wait(late)
+        """Wait for the steps under way; those that take longer are cut off, their lanes given back.
+
+        They run again later, here or elsewhere.
+        """
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=grace_s)
+        for running in late:
+            running.cancel()
+        if late:
+            await asyncio.wait(late)
+            with suppress(StoreUnavailable):  # then the leases run out
+                await self.recover()
 
 
 async def rescued(around: Surroundings, change: Change) -> bool:

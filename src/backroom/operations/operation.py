@@ -8,7 +8,7 @@ import msgspec
 
 from backroom.domain.errors import StepRejected
 from backroom.domain.instance import Instance
-from backroom.domain.task import TaskRecord
+from backroom.domain.task import Task
 from backroom.ports import Clock, InstanceStore, Platform
 
 P = TypeVar("P", bound=msgspec.Struct)
@@ -18,7 +18,7 @@ P = TypeVar("P", bound=msgspec.Struct)
 class StepContext(Generic[P]):
     """What a step may use. `outputs` holds what earlier steps returned, by step name."""
 
-    task: TaskRecord
+    task: Task
     params: P
     outputs: Mapping[str, Any]
     platform: Platform

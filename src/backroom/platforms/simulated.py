@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from backroom.domain.errors import StaleTask, StepRejected
+from backroom.domain.errors import StepRejected
 from backroom.domain.ids import InstanceId
 from backroom.domain.instance import Broker
 from backroom.ports import Clock, Cluster, ClusterSpec, ClusterStore, PublicAddress
@@ -51,26 +51,31 @@ class SimulatedPlatform:
 
     async def adopt_cluster(self, instance_id: InstanceId, spec: ClusterSpec) -> Cluster:
         """A cluster that runs already: for a first start, and for seeds."""
-        await self._create(instance_id, spec, 0.0)
-        return self._seen(instance_id, (await self._load(instance_id))[0])
+        return self._seen(instance_id, await self._create(instance_id, spec, 0.0))
 
-    async def _create(self, instance_id: InstanceId, spec: ClusterSpec, start_s: float) -> None:
-        if await self._clusters.load(instance_id) is not None:
-            return
+    async def _create(
+        self, instance_id: InstanceId, spec: ClusterSpec, start_s: float
+    ) -> _Document:
+        """What is there from now on: what was there before, if anything was."""
+        found = await self._found(instance_id)
+        if found is not None:
+            return found[0]
         now = self._clock.now()
         ready_at = (now + timedelta(seconds=start_s * (n + 1)) for n in range(spec.broker_count))
         document = _Document(spec=spec, broker_ready_at=tuple(ready_at))
         await self._clusters.save(instance_id, _encode(document), 1)
+        return document
 
     async def delete_cluster(self, instance_id: InstanceId) -> None:
-        found = await self._clusters.load(instance_id)
+        found = await self._found(instance_id)
         if found is None:
             return
-        document = _decode(found[0])
+        document, version = found
         if document.gone_at is None:
             stop_s = self._timings.broker_stop_s * document.spec.broker_count
             gone_at = self._clock.now() + timedelta(seconds=stop_s)
-            await self._save(instance_id, msgspec.structs.replace(document, gone_at=gone_at), found)
+            gone = msgspec.structs.replace(document, gone_at=gone_at)
+            await self._clusters.save(instance_id, _encode(gone), version + 1)
 
     async def attach_public(
         self, instance_id: InstanceId, addresses: Sequence[PublicAddress]
@@ -83,10 +88,10 @@ class SimulatedPlatform:
     async def _change_public(
         self, instance_id: InstanceId, wanted: tuple[PublicAddress, ...]
     ) -> None:
-        found = await self._clusters.load(instance_id)
+        found = await self._found(instance_id)
         if found is None:
             raise StepRejected("DMS.00400026", f"instance {instance_id} has no brokers")
-        document = _decode(found[0])
+        document, version = found
         if document.public == wanted:
             return
         now = self._clock.now()
@@ -96,17 +101,11 @@ class SimulatedPlatform:
             public_before=_public_at(document, now),
             public_changes_at=now + timedelta(seconds=self._timings.address_change_s),
         )
-        await self._save(instance_id, changed, found)
+        await self._clusters.save(instance_id, _encode(changed), version + 1)
 
     async def observe(self, instance_id: InstanceId) -> Cluster | None:
-        found = await self._clusters.load(instance_id)
-        if found is None:
-            return None
-        document = _decode(found[0])
-        if document.gone_at is not None and document.gone_at <= self._clock.now():
-            await self._clusters.remove(instance_id)
-            return None
-        return self._seen(instance_id, document)
+        found = await self._found(instance_id)
+        return None if found is None else self._seen(instance_id, found[0])
 
     def _seen(self, instance_id: InstanceId, document: _Document) -> Cluster:
         now = self._clock.now()
@@ -119,16 +118,16 @@ class SimulatedPlatform:
             public=_public_at(document, now),
         )
 
-    async def _load(self, instance_id: InstanceId) -> tuple[_Document, int]:
-        found = await self._clusters.load(instance_id)
-        if found is None:
-            raise StaleTask(instance_id, 0)
-        return _decode(found[0]), found[1]
-
-    async def _save(
-        self, instance_id: InstanceId, document: _Document, found: tuple[bytes, int]
-    ) -> None:
-        await self._clusters.save(instance_id, _encode(document), found[1] + 1)
+    async def _found(self, instance_id: InstanceId) -> tuple[_Document, int] | None:
+        """What is there, and its version; what has stopped is cleared away first."""
+        kept = await self._clusters.load(instance_id)
+        if kept is None:
+            return None
+        document = _decode(kept[0])
+        if document.gone_at is not None and document.gone_at <= self._clock.now():
+            await self._clusters.remove(instance_id)
+            return None
+        return document, kept[1]
 
 
 def _public_at(document: _Document, now: datetime) -> tuple[PublicAddress, ...]:

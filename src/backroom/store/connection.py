@@ -1,14 +1,17 @@
 """Opens SQLite, brings its schema up to date, and translates its errors."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from time import monotonic, sleep
 
 import apsw
 
 from backroom.domain.errors import StoreUnavailable
 
 BUSY_TIMEOUT_MS = 5_000  # another process (the command line) may be writing
-CACHE_KIB = 32 * 1024  # per connection, filled only as pages are read
+SWITCH_RETRY_S = 0.005  # about as long as it takes another to make the file
+CACHE_KIB = 64 * 1024  # per connection, filled only as pages are read
 MEMORY = ":memory:"
 
 
@@ -19,11 +22,25 @@ def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if str(path) != MEMORY:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _switch_to_wal(connection)
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     except apsw.Error as error:
         raise translated(error) from error
     return connection
+
+
+def _switch_to_wal(connection: apsw.Connection) -> None:
+    """Wait for others that open the same new file: here SQLite itself doesn't."""
+    until = monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except apsw.BusyError:
+            if monotonic() >= until:
+                raise
+            sleep(SWITCH_RETRY_S)
+        else:
+            return
 
 
 def migrate(connection: apsw.Connection) -> None:
@@ -57,6 +74,19 @@ def migrations() -> list[str]:
     folder = files("backroom.store").joinpath("migrations")
     found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
     return [folder.joinpath(name).read_text("utf-8") for name in found]
+
+
+def reading(connection: apsw.Connection) -> Callable[..., apsw.Cursor]:
+    """`execute` for reads, its errors translated as the Writer does for writes."""
+    execute = connection.execute
+
+    def read(statement: str, bindings: "apsw.Bindings | None" = None) -> apsw.Cursor:
+        try:
+            return execute(statement, bindings)
+        except apsw.Error as error:
+            raise translated(error) from error
+
+    return read
 
 
 def translated(error: apsw.Error) -> StoreUnavailable:

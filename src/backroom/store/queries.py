@@ -1,4 +1,4 @@
-"""Named SQL blocks of queries/*.sql. A library for this costs 50 ms at each start (ADR 0006)."""
+"""Named SQL blocks of queries/*.sql (ADR 0006 says why no library does this)."""
 
 import re
 from importlib.resources import files

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from backroom.domain.account import AccessKey, Role, Token, User
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
+from backroom.domain.stamps import stamp
 from backroom.domain.task import (
     AttemptRecord,
     Event,
@@ -25,12 +28,8 @@ _STATES = {state.value: state for state in State}
 _moment = datetime.fromisoformat
 
 
-def text_of(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def optional_text_of(moment: datetime | None) -> str | None:
-    return None if moment is None else text_of(moment)
+def optional_stamp(moment: datetime | None) -> str | None:
+    return None if moment is None else stamp(moment)
 
 
 def optional_moment(text: str | None) -> datetime | None:
@@ -48,10 +47,13 @@ def task_record(row: Row) -> TaskRecord:
         user_name=row[6],
         params=row[7],
         state=_STATES[row[8]],
-        created_at=_moment(row[9]),
-        updated_at=_moment(row[10]),
-        execute_at=None if row[11] is None else _moment(row[11]),
+        created_at=row[9],
+        updated_at=row[10],
+        execute_at=row[11],
     )
+
+
+task_records = msgspec.json.Decoder(list[TaskRecord]).decode  # of a JSON array of rows as arrays
 
 
 def task(row: Row) -> Task:
@@ -88,24 +90,24 @@ def task(row: Row) -> Task:
 
 
 def inserted_task(key: int, task: Task, created_at: str) -> Row:
-    updated_at = max(created_at, text_of(task.updated_at))
+    updated_at = max(created_at, stamp(task.updated_at))
     return (
         key, task.id, task.project_id, task.instance_id, task.kind.value, task.name, task.user_id,
         task.user_name, task.params, task.state.value, created_at, updated_at,
-        optional_text_of(task.execute_at), task.lane, task.internal,
-        task.version, task.epoch, task.attempt, task.worker_id, optional_text_of(task.claimed_at),
-        optional_text_of(task.due_at), optional_text_of(task.started_at),
-        optional_text_of(task.ended_at), optional_text_of(task.cancel_asked_at),
+        optional_stamp(task.execute_at), task.lane, task.internal,
+        task.version, task.epoch, task.attempt, task.worker_id, optional_stamp(task.claimed_at),
+        optional_stamp(task.due_at), optional_stamp(task.started_at),
+        optional_stamp(task.ended_at), optional_stamp(task.cancel_asked_at),
         task.error_code, task.error_msg, task.reason, task.request_id, task.parent_id,
     )  # fmt: skip
 
 
 def updated_task(task: Task) -> Row:
     return (
-        task.state.value, text_of(task.updated_at), optional_text_of(task.execute_at),
-        task.version, task.epoch, task.attempt, task.worker_id, optional_text_of(task.claimed_at),
-        optional_text_of(task.due_at), optional_text_of(task.started_at),
-        optional_text_of(task.ended_at), optional_text_of(task.cancel_asked_at),
+        task.state.value, stamp(task.updated_at), optional_stamp(task.execute_at),
+        task.version, task.epoch, task.attempt, task.worker_id, optional_stamp(task.claimed_at),
+        optional_stamp(task.due_at), optional_stamp(task.started_at),
+        optional_stamp(task.ended_at), optional_stamp(task.cancel_asked_at),
         task.error_code, task.error_msg, task.id, task.version - 1,
     )  # fmt: skip
 
@@ -113,7 +115,7 @@ def updated_task(task: Task) -> Row:
 def step_row(task_id: TaskId, step: StepRecord) -> Row:
     return (
         task_id, step.position, step.name, step.state.value, step.percent,
-        text_of(step.started_at), optional_text_of(step.ended_at), step.output,
+        stamp(step.started_at), optional_stamp(step.ended_at), step.output,
     )  # fmt: skip
 
 
@@ -131,8 +133,8 @@ def step(row: Row) -> StepRecord:
 
 def attempt_row(task_id: TaskId, attempt: AttemptRecord) -> Row:
     return (
-        task_id, attempt.epoch, attempt.number, attempt.worker_id, text_of(attempt.started_at),
-        optional_text_of(attempt.ended_at), attempt.outcome, attempt.step, attempt.error,
+        task_id, attempt.epoch, attempt.number, attempt.worker_id, stamp(attempt.started_at),
+        optional_stamp(attempt.ended_at), attempt.outcome, attempt.step, attempt.error,
         attempt.trace,
     )  # fmt: skip
 
@@ -153,7 +155,7 @@ def attempt(row: Row) -> AttemptRecord:
 
 def event_row(task: Task, event: Event) -> Row:
     return (
-        task.project_id, task.instance_id, task.id, text_of(event.at), event.verb, event.actor,
+        task.project_id, task.instance_id, task.id, stamp(event.at), event.verb, event.actor,
         event.from_state, event.to_state, event.step, event.attempt, event.detail,
     )  # fmt: skip
 
@@ -196,8 +198,8 @@ def token(row: Row) -> Token:
 def access_key_row(key: AccessKey, sealed: bytes) -> Row:
     return (
         key.access_key, sealed, key.project_id, key.user_id, key.user_name, key.role.value,
-        text_of(key.created_at), int(key.is_generated), key.token_digest,
-        optional_text_of(key.expires_at),
+        stamp(key.created_at), int(key.is_generated), key.token_digest,
+        optional_stamp(key.expires_at),
     )  # fmt: skip
 
 

@@ -1,36 +1,40 @@
 """AccountStore on SQLite. Secret keys are sealed here and nowhere else leave in the clear."""
 
 from datetime import datetime
+from time import monotonic
+from typing import Any
 
 import apsw
 
 from backroom.domain.account import AccessKey, Project, Token, User
 from backroom.domain.errors import NameTaken
 from backroom.domain.ids import ProjectId, UserId
+from backroom.domain.stamps import stamp
 from backroom.ports import Vault
 from backroom.store import rows
+from backroom.store.connection import reading
 from backroom.store.queries import load
-from backroom.store.rows import optional_text_of, text_of
+from backroom.store.rows import optional_stamp
 from backroom.store.writer import Writer
+
+LOOK_S = 0.01  # how long another process's change of a key may go unseen
 
 _SQL = load("accounts")
 
 
 class SqliteAccountStore:
-    """Keeps unsealed keys only as long as no other connection has written (data_version)."""
+    """Keeps unsealed keys as long as no other connection has written; it looks every LOOK_S."""
 
     def __init__(self, reader: apsw.Connection, writer: Writer, vault: Vault) -> None:
-        self._read = reader.execute
+        self._read = reading(reader)
         self._writer = writer
         self._vault = vault
         self._known: dict[str, AccessKey] = {}
         self._known_at = -1
+        self._look_again_at = 0.0
 
     async def access_key(self, access_key: str) -> AccessKey | None:
-        version = self._read("PRAGMA data_version").fetchone()
-        if version is not None and version[0] != self._known_at:
-            self._known.clear()
-            self._known_at = version[0]
+        self._forget_if_written()
         known = self._known.get(access_key)
         if known is None:
             row = self._read(_SQL.access_key, (access_key,)).fetchone()
@@ -38,6 +42,16 @@ class SqliteAccountStore:
                 return None
             known = self._known[access_key] = rows.access_key(row, self._vault.unseal)
         return known
+
+    def _forget_if_written(self) -> None:
+        now = monotonic()
+        if now < self._look_again_at:
+            return
+        self._look_again_at = now + LOOK_S
+        version: Any = self._read("PRAGMA data_version").fetchone()
+        if version[0] != self._known_at:
+            self._known.clear()
+            self._known_at = version[0]
 
     async def access_keys(self) -> list[AccessKey]:
         return [rows.access_key(row, self._vault.unseal) for row in self._read(_SQL.access_keys)]
@@ -90,12 +104,12 @@ class SqliteAccountStore:
 
     async def add_token(self, token: Token) -> None:
         def piece(connection: apsw.Connection) -> None:
-            connection.execute(_SQL.drop_old_tokens, (text_of(token.issued_at),))
+            connection.execute(_SQL.drop_old_tokens, (stamp(token.issued_at),))
             connection.execute(
                 _SQL.insert_token,
                 (
                     token.digest, token.project_id, token.user_id, token.user_name,
-                    token.role.value, text_of(token.issued_at), optional_text_of(token.expires_at),
+                    token.role.value, stamp(token.issued_at), optional_stamp(token.expires_at),
                 ),
             )  # fmt: skip
 
@@ -103,8 +117,8 @@ class SqliteAccountStore:
 
     async def use_signature(self, digest: bytes, now: datetime, until: datetime) -> bool:
         def piece(connection: apsw.Connection) -> bool:
-            connection.execute(_SQL.drop_old_signatures, (text_of(now),))
-            connection.execute(_SQL.insert_signature, (digest, text_of(until)))
+            connection.execute(_SQL.drop_old_signatures, (stamp(now),))
+            connection.execute(_SQL.insert_signature, (digest, stamp(until)))
             return connection.changes() > 0
 
         return await self._writer.run(piece)

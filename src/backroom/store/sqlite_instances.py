@@ -7,8 +7,9 @@ from backroom.domain.errors import StaleTask
 from backroom.domain.filter import Page
 from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.instance import Instance, InstanceFilter
+from backroom.domain.stamps import stamp
+from backroom.store.connection import reading
 from backroom.store.queries import load
-from backroom.store.rows import text_of
 from backroom.store.writer import Writer
 
 _SQL = load("instances")
@@ -18,7 +19,7 @@ _decode = msgspec.json.Decoder(Instance).decode
 
 class SqliteInstanceStore:
     def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
-        self._read = reader.execute
+        self._read = reading(reader)
         self._writer = writer
 
     async def get(self, project_id: ProjectId, instance_id: InstanceId) -> Instance | None:
@@ -42,31 +43,31 @@ class SqliteInstanceStore:
 
 
 def put_instance(connection: apsw.Connection, instance: Instance) -> None:
-    """Add version 1, or swap the version before; StaleTask where that is not the stored one."""
+    """Add version 1, or swap the version before; StaleTask where that is not what is stored."""
     document = _encode(instance)
     if instance.version == 1:
         connection.execute(
             _SQL.insert_instance,
             (
                 instance.id, instance.project_id, instance.name, instance.status.value,
-                instance.enterprise_project_id, text_of(instance.created_at), 1, document,
+                instance.enterprise_project_id, stamp(instance.created_at), 1, document,
             ),
         )  # fmt: skip
-        return
-    connection.execute(
-        _SQL.update_instance,
-        (
-            instance.name, instance.status.value, instance.enterprise_project_id,
-            instance.version, document, instance.id, instance.version - 1,
-        ),
-    )  # fmt: skip
+    else:
+        connection.execute(
+            _SQL.update_instance,
+            (
+                instance.name, instance.status.value, instance.enterprise_project_id,
+                instance.version, document, instance.id, instance.version - 1,
+            ),
+        )  # fmt: skip
     if connection.changes() == 0:
         raise StaleTask(instance.id, instance.version - 1)
 
 
 class SqliteClusterStore:
     def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
-        self._read = reader.execute
+        self._read = reading(reader)
         self._writer = writer
 
     async def load(self, instance_id: InstanceId) -> tuple[bytes, int] | None:
@@ -77,8 +78,9 @@ class SqliteClusterStore:
         def piece(connection: apsw.Connection) -> None:
             if version == 1:
                 connection.execute(_SQL.insert_cluster, (instance_id, 1, document))
-                return
-            connection.execute(_SQL.update_cluster, (version, document, instance_id, version - 1))
+            else:
+                bindings = (version, document, instance_id, version - 1)
+                connection.execute(_SQL.update_cluster, bindings)
             if connection.changes() == 0:
                 raise StaleTask(instance_id, version - 1)
 

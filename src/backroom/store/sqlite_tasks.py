@@ -10,12 +10,15 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask
 from backroom.domain.filter import Page, TaskFilter, TaskPage
 from backroom.domain.ids import TaskId, WorkerId
+from backroom.domain.stamps import stamp, stamp_not_before
 from backroom.domain.task import Change, State, Task, TaskRecord
 from backroom.ports import History
 from backroom.store import rows
-from backroom.store.ordering import BASE_SHIFT, CountedKeys
+from backroom.store.connection import reading
+from backroom.store.ordering import BASE_SHIFT, CountedKeys, count
 from backroom.store.queries import load
-from backroom.store.rows import optional_text_of, text_of
+from backroom.store.record_reader import RecordReader
+from backroom.store.rows import optional_stamp
 from backroom.store.sqlite_instances import put_instance
 from backroom.store.writer import Writer
 
@@ -29,9 +32,10 @@ class SqliteTaskStore:
         self, reader: apsw.Connection, writer: Writer, on_ready: Callable[[], None]
     ) -> None:
         self._reader = reader
-        self._read = reader.execute
+        self._read = reading(reader)
         self._writer = writer
         self._on_ready = on_ready
+        self._records = RecordReader(self._read)
 
     async def write(self, *changes: Change) -> None:
         def piece(connection: apsw.Connection) -> bool:
@@ -45,45 +49,44 @@ class SqliteTaskStore:
         return None if row is None else rows.task(row)
 
     async def record(self, task_id: TaskId) -> TaskRecord | None:
-        row = self._read(_SQL.record, (task_id,)).fetchone()
-        return None if row is None else rows.task_record(row)
+        return await self._records.get(task_id)
 
     async def current(self, lane: str) -> TaskRecord | None:
         row = self._read(_SQL.current, (lane,)).fetchone()
         return None if row is None else rows.task_record(row)
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
-        stream = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
-        if stream is None or stream[1] != wanted.project_id:
-            return TaskPage([], 0)
+        found = TaskPage([], 0)
         with self._reader:  # one snapshot for the total and the page
-            found = self._find_in(stream[0], wanted, page)
-        return found  # noqa: RET504  left inside the snapshot, mypy sees no return
+            stream = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
+            if stream is not None and stream[1] == wanted.project_id:
+                stream_id, _, last_ordinal, live = stream
+                keys = CountedKeys(self._reader, stream_id, last_ordinal, live)
+                found = self._find_in(keys, self._range(stream_id, wanted), page)
+        return found
 
-    def _find_in(self, stream_id: int, wanted: TaskFilter, page: Page) -> TaskPage:
-        keys = CountedKeys(self._reader, stream_id)
-        lowest, highest = self._range(stream_id, wanted)
+    def _find_in(self, keys: CountedKeys, bounds: tuple[int, int], page: Page) -> TaskPage:
+        lowest, highest = bounds
         if lowest > highest:
             return TaskPage([], 0)
-        below = keys.rank(lowest) if wanted.created_from is not None else 0
         upto = keys.rank(highest + 1)
-        total = upto - below
+        total = upto - keys.rank(lowest)
         if page.skip >= total:
             return TaskPage([], total)
         start = keys.select(upto - 1 - page.skip) if page.skip else highest
-        found = self._read(_SQL.page, (lowest, start, page.limit)).fetchall()
-        return TaskPage([rows.task_record(row) for row in found], total)
+        found: Any = self._read(_SQL.page, (lowest, start, page.limit)).fetchone()
+        return TaskPage(rows.task_records(found[0]), total)
 
     def _range(self, stream_id: int, wanted: TaskFilter) -> tuple[int, int]:
         """The lowest and highest key that the times allow; the first above the second if none."""
         lowest = stream_id << BASE_SHIFT
         highest = lowest + (1 << BASE_SHIFT) - 1
         if wanted.created_from is not None:
-            bound = (stream_id, text_of(wanted.created_from))
+            bound = (stream_id, stamp_not_before(wanted.created_from))
             row: Any = self._read(_SQL.first_from, bound).fetchone()
             lowest = highest + 1 if row is None else row[0]
         if wanted.created_to is not None:
-            bound = (stream_id, text_of(wanted.created_to))
+            bound = (stream_id, stamp(wanted.created_to))
             row = self._read(_SQL.last_to, bound).fetchone()
             highest = lowest - 1 if row is None else row[0]
         return lowest, highest
@@ -98,12 +101,13 @@ class SqliteTaskStore:
         return found  # noqa: RET504  left inside the snapshot, mypy sees no return
 
     async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
-        ready = self._read(_SQL.ready_lanes, (text_of(now), 1)).fetchone()
+        ready = self._read(_SQL.ready_lanes, (stamp(now), 1)).fetchone()
         if ready is None or limit <= 0:
             return []
 
         def piece(connection: apsw.Connection) -> list[Task]:
-            heads: Any = connection.execute(_SQL.ready_lanes, (text_of(now), limit)).fetchall()
+            connection.execute(_SQL.beat, (worker_id, stamp(now)))
+            heads: Any = connection.execute(_SQL.ready_lanes, (stamp(now), limit)).fetchall()
             return [_claim_head(connection, head, worker_id, now) for (head,) in heads]
 
         return await self._writer.run(piece)
@@ -114,11 +118,11 @@ class SqliteTaskStore:
 
     async def beat(self, worker_id: WorkerId, now: datetime) -> None:
         await self._writer.run(
-            lambda connection: connection.execute(_SQL.beat, (worker_id, text_of(now)))
+            lambda connection: connection.execute(_SQL.beat, (worker_id, stamp(now)))
         )
 
     async def dead_workers(self, beaten_before: datetime) -> list[WorkerId]:
-        found = self._read(_SQL.dead_workers, (text_of(beaten_before),))
+        found = self._read(_SQL.dead_workers, (stamp(beaten_before),))
         return [WorkerId(row[0]) for row in found]
 
     async def held(self, worker_id: WorkerId) -> list[Task]:
@@ -137,7 +141,7 @@ def _put_change(connection: apsw.Connection, change: Change) -> bool:
     elif change.event.to_state is None:
         is_ready = _delete(connection, task)
     else:
-        is_ready = _update(connection, task)
+        is_ready = _update(connection, task, stamp(change.event.at))
     for step in change.steps:
         connection.execute(_SQL.put_step, rows.step_row(task.id, step))
     if change.attempt is not None:
@@ -155,14 +159,17 @@ def _insert(connection: apsw.Connection, task: Task) -> bool:
             "instance_id": task.instance_id,
             "kind": task.kind.value,
             "project_id": task.project_id,
-            "created_at": text_of(task.created_at),
+            "created_at": stamp(task.created_at),
         },
     ).fetchone()
     stream_id, ordinal, created_at = stream
     key = (stream_id << BASE_SHIFT) + ordinal
     connection.execute(_SQL.insert_task, rows.inserted_task(key, task, created_at))
-    CountedKeys(connection, stream_id).add(key, 1)
-    ready_at = optional_text_of(task.due_at) or created_at
+    if connection.changes() == 0:
+        raise StaleTask(task.id, 0)
+    count(connection, key, 1)
+    # not the stored created_at: that is ahead of now for a while after the clock went back
+    ready_at = optional_stamp(task.due_at) or stamp(task.created_at)
     connection.execute(_SQL.add_lane, (task.lane, key, ready_at))
     return True
 
@@ -173,14 +180,14 @@ def _delete(connection: apsw.Connection, task: Task) -> bool:
         raise StaleTask(task.id, task.version - 1)
     key = row[0]
     stream_id = key >> BASE_SHIFT
-    CountedKeys(connection, stream_id).add(key, -1)
+    count(connection, key, -1)
     connection.execute(_SQL.shrink_stream, (stream_id,))
     connection.execute(_SQL.delete_steps, (task.id,))
     connection.execute(_SQL.delete_attempts, (task.id,))
     return False
 
 
-def _update(connection: apsw.Connection, task: Task) -> bool:
+def _update(connection: apsw.Connection, task: Task, now: str) -> bool:
     row = connection.execute(_SQL.update_task, rows.updated_task(task)).fetchone()
     if row is None:
         raise StaleTask(task.id, task.version - 1)
@@ -189,13 +196,13 @@ def _update(connection: apsw.Connection, task: Task) -> bool:
         connection.execute(_SQL.hold_lane, (task.worker_id, task.lane, key))
         return False
     if task.state is State.WAITING:
-        ready_at = text_of(task.due_at or task.updated_at)
+        ready_at = optional_stamp(task.due_at) or now
         connection.execute(_SQL.ready_lane, (ready_at, task.lane, key))
         return True
-    return _move_lane_on(connection, task, key)
+    return _move_lane_on(connection, task, key, now)
 
 
-def _move_lane_on(connection: apsw.Connection, task: Task, key: int) -> bool:
+def _move_lane_on(connection: apsw.Connection, task: Task, key: int, now: str) -> bool:
     head = connection.execute(_SQL.lane_head, (task.lane,)).fetchone()
     if head is None or head[0] != key:
         return False  # it ended while it queued behind another
@@ -204,7 +211,7 @@ def _move_lane_on(connection: apsw.Connection, task: Task, key: int) -> bool:
         connection.execute(_SQL.drop_lane, (task.lane,))
         return False
     next_key, due_at = following
-    connection.execute(_SQL.move_lane, (next_key, due_at or text_of(task.updated_at), task.lane))
+    connection.execute(_SQL.move_lane, (next_key, due_at or now, task.lane))
     return True
 
 

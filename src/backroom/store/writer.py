@@ -4,10 +4,12 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import apsw
 
+from backroom.domain.errors import StoreUnavailable
 from backroom.store.connection import translated
 
 T = TypeVar("T")
@@ -28,11 +30,14 @@ class Writer:
         self._connection = connection
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._is_closed = False
         if on_thread:
             self._thread = threading.Thread(target=self._work, name="backroom-writer", daemon=True)
             self._thread.start()
 
     async def run(self, piece: Callable[[apsw.Connection], T]) -> T:
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         if self._thread is None:
@@ -43,6 +48,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what was given so far, then close the connection. Safe to repeat."""
+        self._is_closed = True
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
@@ -71,15 +77,29 @@ class Writer:
                 return group, False
 
     def _commit(self, group: list[_Job]) -> None:
-        outcomes: list[tuple[Any, BaseException | None]] = []
         try:
-            with self._connection:
-                outcomes.extend(self._attempt(piece) for piece, _, _ in group)
+            outcomes = self._written(group)
         except apsw.Error as error:
             refused = translated(error)
             outcomes = [(None, refused)] * len(group)
+        except BaseException as broken:  # noqa: BLE001  raised again where it was asked for
+            outcomes = [(None, broken)] * len(group)
         for (_, future, loop), (result, problem) in zip(group, outcomes, strict=True):
-            loop.call_soon_threadsafe(_settle, future, result, problem)
+            with suppress(RuntimeError):  # the loop that asked is closed: nobody waits
+                loop.call_soon_threadsafe(_settle, future, result, problem)
+
+    def _written(self, group: list[_Job]) -> list[tuple[Any, BaseException | None]]:
+        """Takes the write lock first: a read that turns into a write is refused without waiting."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            outcomes = [self._attempt(piece) for piece, _, _ in group]
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # some errors have rolled back already
+                execute("ROLLBACK")
+            raise
+        return outcomes
 
     def _attempt(self, piece: Callable[[apsw.Connection], Any]) -> tuple[Any, BaseException | None]:
         result = None

@@ -36,7 +36,7 @@ class ErrorCode(Enum):
         "DMS.00400010",
         "Invalid instance name. The name must be 4 to 64 characters long. Only letters, digits, "
         "underscores (_), and hyphens (-) are allowed.",
-        "实例名称无效。名称长度为4到64个字符,只能包含字母、数字、下划线和中划线。",
+        "实例名称无效。名称长度为4到64个字符，只能包含字母、数字、下划线和中划线。",
     )
     INVALID_DESCRIPTION = Text(
         400,
@@ -55,7 +55,7 @@ class ErrorCode(Enum):
         "DMS.00400015",
         "Invalid username. A username must be 4 to 64 characters long and consist of only letters, "
         "digits, and hyphens (-).",
-        "用户名无效。用户名长度为4到64个字符,只能包含字母、数字和中划线。",
+        "用户名无效。用户名长度为4到64个字符，只能包含字母、数字和中划线。",
     )
     TASK_IN_FLIGHT = Text(
         400,
@@ -73,7 +73,7 @@ class ErrorCode(Enum):
         400,
         "DMS.00400030",
         "Invalid DMS instance id. The id must be a uuid.",
-        "实例ID无效,必须是uuid。",
+        "实例ID无效，必须是uuid。",
     )
     QUOTA_REACHED = Text(
         400, "DMS.00400039", "The quota limit has been reached. {}", "配额已达上限。{}"
@@ -96,7 +96,7 @@ class ErrorCode(Enum):
         400,
         "DMS.00400800",
         "Invalid request parameter. Check the request parameter. {}",
-        "请求参数无效,请检查。{}",
+        "请求参数无效，请检查。{}",
     )
     INVALID_OFFSET = Text(
         400, "DMS.40050010", "Offset parameter is invalid. {}", "offset参数无效。{}"
@@ -111,13 +111,13 @@ class ErrorCode(Enum):
         401,
         "APIGW.0301",
         "Incorrect IAM authentication information: {}",
-        "IAM认证信息错误: {}",
+        "IAM认证信息错误：{}",
     )
     READ_ONLY = Text(
         403,
         "DMS.00403002",
         "A tenant has the read-only permission and cannot perform operations on DMS.",
-        "只读权限,不能对DMS执行操作。",
+        "只读权限，不能对DMS执行操作。",
     )
     ROLE_FORBIDS = Text(
         403,

@@ -36,7 +36,7 @@ from backroom.domain.task import Kind, TaskRecord
 from backroom.operations.create_instance import CreateInstance
 from backroom.wire.queries import whole_number
 from backroom.wire.tasks import status_of
-from backroom.wire.times import encode_epoch_ms, encode_moment
+from backroom.wire.times import encode_epoch_ms
 
 ENGINE: Final = "kafka"
 ENGINE_VERSIONS: Final = ("1.1.0", "2.3.0", "2.7", "3.x")  # [D]
@@ -237,6 +237,10 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     tags: tuple[TagBody, ...]
     dr_enable: bool = False
     task: TaskInFlightBody | msgspec.UnsetType = msgspec.UNSET  # [O] golangsdk results.go
+
+
+class CreatedBody(msgspec.Struct, frozen=True):
+    instance_id: str
 
 
 class InstanceListBody(msgspec.Struct, frozen=True):
@@ -523,7 +527,7 @@ def _encode_in_flight(current: TaskRecord | None) -> TaskInFlightBody | msgspec.
     return TaskInFlightBody(
         name=current.name,
         status=status_of(current).value,
-        created_at=encode_moment(current.created_at),
+        created_at=current.created_at,
     )
 
 

@@ -83,9 +83,9 @@ def _pairs(ids: list[str], addresses: list[str], instance: Instance) -> tuple[Pu
 
 def _check_address(address: str) -> None:
     try:
-        ipaddress.ip_address(address)
+        ipaddress.IPv4Address(address)
     except ValueError:
-        raise InvalidPublicAccess("eip_address", "must be IP addresses, by commas") from None
+        raise InvalidPublicAccess("eip_address", "must be IPv4 addresses, by commas") from None
 
 
 def pool_address(address_id: str) -> str:

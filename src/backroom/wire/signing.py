@@ -9,7 +9,7 @@ import functools
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum, unique
 from itertools import chain
@@ -25,6 +25,7 @@ from backroom.wire.signing_algorithms import (
     SigningKey,
     body_hash_header,
     digest_hex,
+    proof_of,
     same_text,
     secret_bytes,
     text_to_sign,
@@ -45,6 +46,7 @@ __all__ = [
     "SignedRequest",
     "Verdict",
     "candidates",
+    "fingerprint",
     "fits",
     "parse_authorization",
     "parse_date",
@@ -85,14 +87,18 @@ class Reason(StrEnum):
     ALGORITHM_UNAVAILABLE = "algorithm unavailable"
 
 
-class SignedRequest(msgspec.Struct, frozen=True):
-    """The wire form, nothing decoded; header names in any case, header order as sent."""
+class SignedRequest(msgspec.Struct):
+    """The wire form, nothing decoded; header names in any case, header order as sent.
+
+    `fields` is for a caller who has the headers by lower-case name already, each name's last value.
+    """
 
     method: str
     raw_path: bytes
     raw_query: bytes
     headers: Sequence[tuple[bytes, bytes]]
     body: bytes
+    fields: Mapping[bytes, bytes] | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -180,10 +186,20 @@ def fits(request: SignedRequest, credential: Credential, secret_key: str, form: 
     return _fitting(request, credential, secret_key, (form,)) is not None
 
 
+def fingerprint(credential: Credential) -> bytes:
+    """The same for each way to write a credential that `verify` accepted: to know it again.
+
+    Not the header's bytes: blanks in it and capitals in its names are not signed.
+    """
+    proof = proof_of(credential.algorithm, credential.signature)
+    text = f"{credential.algorithm}\n{credential.access_key}\n{proof}"
+    return hashlib.sha256(wire_bytes(text)).digest()
+
+
 class _Plan(msgspec.Struct, frozen=True):
     """What verifying needs of a list of signed headers, made once for each list."""
 
-    values_in: Callable[[dict[bytes, bytes]], tuple[bytes, ...]]
+    values_in: Callable[[Mapping[bytes, bytes]], tuple[bytes, ...]]
     template: bytes
     line_breaks: int
 
@@ -195,7 +211,9 @@ def _fits_plainly(
 
     Must never be true where `_verify_each_candidate` refuses: it is a short cut through it.
     """
-    fields = {name.lower(): value for name, value in request.headers}
+    fields = request.fields
+    if fields is None:
+        fields = {name.lower(): value for name, value in request.headers}
     plan = _plan(credential.signed_headers)
     if plan is None or len(fields) != len(request.headers) or b"x-sdk-content-sha256" in fields:
         return False

@@ -104,6 +104,15 @@ def _hmac_sm3_hex(secret: bytes, text: bytes) -> str:
     return signing_openssl.hmac_sm3_hex(secret, text)
 
 
+def proof_of(algorithm: Algorithm, signature: str) -> str:
+    """What all signatures that can be made from this one without the key have in common."""
+    if algorithm is not Algorithm.ECDSA_P256_SHA256:
+        return signature
+    from backroom.wire import signing_openssl  # noqa: PLC0415 - see above
+
+    return signing_openssl.ecdsa_nonce(signature)
+
+
 def _ecdsa_fits(access_key: bytes, secret: bytes, signature: str, text: bytes) -> bool:
     from backroom.wire import signing_openssl  # noqa: PLC0415 - see above
 

@@ -10,9 +10,10 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hmac import HMAC
 
-__all__ = ["UnsupportedAlgorithm", "ecdsa_fits", "hmac_sm3_hex", "sm3_hex"]
+__all__ = ["UnsupportedAlgorithm", "ecdsa_fits", "ecdsa_nonce", "hmac_sm3_hex", "sm3_hex"]
 
 # FIPS 186-4, D.1.2.3
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -43,6 +44,11 @@ def ecdsa_fits(access_key: bytes, secret: bytes, signature: str, text: bytes) ->
     except (InvalidSignature, ValueError):  # not its signature; not hexadecimal or not DER
         return False
     return True
+
+
+def ecdsa_nonce(signature: str) -> str:
+    """The half of a signature that fits that is the same in its only other form, (r, n - s)."""
+    return f"{decode_dss_signature(bytes.fromhex(signature))[0]:x}"
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,7 +15,7 @@ from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation
 from backroom.ports import History
 from backroom.wire.queries import moment, whole_number
-from backroom.wire.times import decode_compact, encode_epoch_ms, encode_moment
+from backroom.wire.times import decode_compact, encode_epoch_ms
 
 DEFAULT_LIMIT = 10  # [O] Terraform's comment on the service
 MAX_LIMIT = 100  # [O] same
@@ -30,7 +30,7 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-class TaskBody(msgspec.Struct, frozen=True):
+class TaskBody(msgspec.Struct, frozen=True, gc=False):
     id: str
     name: str
     user_name: str
@@ -41,7 +41,7 @@ class TaskBody(msgspec.Struct, frozen=True):
     updated_at: str
 
 
-class ScheduledTaskBody(TaskBody, frozen=True):
+class ScheduledTaskBody(TaskBody, frozen=True, gc=False):
     schedule_at: str
 
 
@@ -81,7 +81,8 @@ def status_of(record: TaskRecord) -> Status:
         return Status.FAILED
     if record.state is State.CANCELLED:
         return Status.CANCELLED if record.kind is Kind.SCHEDULED else Status.FAILED
-    if record.kind is Kind.BACKGROUND and CATALOGUE[record.name].shows_executing:
+    operation = CATALOGUE.get(record.name)  # None: a task of another release shows all the same
+    if record.kind is Kind.BACKGROUND and operation is not None and operation.shows_executing:
         return Status.EXECUTING
     return Status.CREATED
 
@@ -94,8 +95,8 @@ def encode_task(record: TaskRecord) -> TaskBody:
         record.user_id,
         record.params,
         status_of(record),
-        encode_moment(record.created_at),
-        encode_moment(record.updated_at),
+        record.created_at,
+        record.updated_at,
     )
 
 
@@ -114,7 +115,7 @@ def encode_scheduled_page(page: TaskPage) -> ScheduledTaskListBody:
         [
             ScheduledTaskBody(
                 **msgspec.structs.asdict(encode_task(record)),
-                schedule_at=encode_moment(record.execute_at or record.created_at),
+                schedule_at=record.execute_at or record.created_at,
             )
             for record in page.tasks
         ],

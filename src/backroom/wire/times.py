@@ -1,15 +1,13 @@
-"""Moments as the wire writes them."""
+"""Moments as the wire writes them, other than our own stamps.
+
+A task's times are stamps already: UTC, three digits of milliseconds, Z [D: the page's example].
+"""
 
 from datetime import UTC, datetime, timedelta
 
 from backroom.domain.errors import InvalidInput
 
 COMPACT_LENGTH = len("YYYYMMDDHHmmss")
-
-
-def encode_moment(moment: datetime) -> str:
-    """`2020-06-15T08:55:53.606Z`: UTC, three digits of milliseconds, Z [D: the page's example]."""
-    return moment.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def encode_epoch_ms(moment: datetime) -> int:

@@ -11,6 +11,7 @@ from backroom.domain.errors import InstanceNotFound, InvalidInput, InvalidOffset
 from backroom.domain.filter import Page
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId
 from backroom.domain.instance import Instance, InstanceFilter, InstanceStatus
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Kind, State, TaskRecord
 from backroom.resources.instances import Instances
 
@@ -48,7 +49,7 @@ class Store:
 TASK = TaskRecord(
     id=TaskId("c" * 32), project_id=PROJECT, instance_id=instance(1).id, kind=Kind.BACKGROUND,
     name="deleteInstance", user_id=UserId("b" * 32), user_name="tester", params="{}",
-    state=State.RUNNING, created_at=NOW, updated_at=NOW,
+    state=State.RUNNING, created_at=stamp(NOW), updated_at=stamp(NOW),
 )  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def test_list_of_nothing_is_empty_at_any_offset(skip):
 
 def request(query: bytes = b"", **parameters: str) -> Request:
     return Request(
-        method="GET", raw_path=b"/", raw_query=query, headers=[], request_id="r",
+        method="GET", raw_path=b"/", raw_query=query, headers=[], body=b"", request_id="r",
         parameters={"project_id": PROJECT} | parameters,
         identity=Identity(PROJECT, UserId("b" * 32), "tester", Role.VIEWER),
     )  # fmt: skip

@@ -17,6 +17,7 @@ from backroom.domain.account import Identity, Role
 from backroom.domain.filter import Page
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId
 from backroom.domain.instance import Broker, Instance, InstanceFilter, InstanceStatus, PublicAccess
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Kind, State, TaskRecord
 from backroom.operations.create_instance import CreateInstance
 from backroom.wire import instances as wire
@@ -73,7 +74,7 @@ def task(state: State = State.RUNNING, kind: Kind = Kind.BACKGROUND) -> TaskReco
     return TaskRecord(
         id=TaskId("c" * 32), project_id=PROJECT, instance_id=INSTANCE, kind=kind,
         name="bindInstancePublicIp", user_id=WHO.user_id, user_name="tester", params="{}",
-        state=state, created_at=NOW, updated_at=NOW,
+        state=state, created_at=stamp(NOW), updated_at=stamp(NOW),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ WHERE project_id = :project_id
 -- insert_instance --
 INSERT INTO instances (id, project_id, name, status, enterprise_project_id, created_at, version,
                        document)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 
 -- update_instance --
 UPDATE instances SET name = ?, status = ?, enterprise_project_id = ?, version = ?, document = ?
@@ -39,6 +39,7 @@ SELECT document, version FROM clusters WHERE instance_id = ?
 
 -- insert_cluster --
 INSERT INTO clusters (instance_id, version, document) VALUES (?, ?, ?)
+ON CONFLICT (instance_id) DO NOTHING
 
 -- update_cluster --
 UPDATE clusters SET version = ?, document = ? WHERE instance_id = ? AND version = ?

@@ -1,8 +1,8 @@
--- record --
--- one probe of the unique index on id, one row
-SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
-       updated_at, execute_at
-FROM tasks WHERE id = ?
+-- records --
+-- a probe of the unique index on id and a row for each; one value, as above
+SELECT json_group_array(json_array(id, project_id, instance_id, kind, name, user_id, user_name,
+                                   params, state, created_at, updated_at, execute_at))
+FROM tasks WHERE id IN (?)
 
 -- task --
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
@@ -27,10 +27,11 @@ SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, stat
 FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
 
 -- page --
--- a range of the primary key, read backwards: the rows of the page and no others
-SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
-       updated_at, execute_at
-FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?
+-- a range of the primary key, read backwards: the rows of the page and no others; one value, because
+-- each step of a statement lets other threads in
+SELECT json_group_array(json_array(id, project_id, instance_id, kind, name, user_id, user_name,
+                                   params, state, created_at, updated_at, execute_at))
+FROM (SELECT * FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?)
 
 -- key_of --
 SELECT key FROM tasks WHERE id = ?
@@ -56,7 +57,7 @@ ON CONFLICT (level, block) DO UPDATE SET live = live + excluded.live
 
 -- counts --
 -- at most 2^6 blocks of one level, or as many top blocks as the stream has
-SELECT block, live FROM task_counts WHERE level = ? AND block >= ? AND block < ?
+SELECT block, live FROM task_counts WHERE level = ? AND block >= ? AND block < ? ORDER BY block
 
 -- counted --
 SELECT coalesce(sum(live), 0) FROM task_counts WHERE level = ? AND block >= ? AND block < ?
@@ -82,6 +83,7 @@ INSERT INTO tasks (key, id, project_id, instance_id, kind, name, user_id, user_n
                    worker_id, claimed_at, due_at, started_at, ended_at, cancel_asked_at,
                    error_code, error_msg, reason, request_id, parent_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO NOTHING
 
 -- update_task --
 UPDATE tasks SET state = ?, updated_at = ?, execute_at = ?, version = ?, epoch = ?, attempt = ?,

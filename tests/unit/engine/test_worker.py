@@ -1,0 +1,308 @@
+import asyncio
+import logging
+
+import pytest
+from tests.support.builders import NOW, W1, W2, after, make_scheduled, make_task
+from tests.support.clocks import settled
+from tests.support.engine_world import Steps, catalogue_with, make_operation
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import StepNotReady, StoreUnavailable
+from backroom.domain.task import Outcome, State
+from backroom.engine.worker import POLL_S, STORE_RETRY_S, Worker
+
+
+class Gate:
+    """Steps that run until they are let go."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.inside: list[str] = []
+
+    def operation(self, **given):
+        async def wait(context):
+            self.inside.append(context.task.id)
+            await self.open.wait()
+
+        return make_operation(wait, **given)
+
+
+@pytest.fixture
+def wakeup(world):
+    event = asyncio.Event()
+    world.stores.tasks._on_ready = event.set
+    return event
+
+
+class Running:
+    """A worker's loop, ended in order."""
+
+    def __init__(self, world, worker):
+        self._world, self._worker = world, worker
+
+    async def __aenter__(self):
+        self._loop = asyncio.ensure_future(self._worker.run())
+        await settled()
+        return self._worker
+
+    async def __aexit__(self, *_):
+        self._world.around.stopping.set()
+        self._worker._wakeup.set()
+        await asyncio.wait_for(self._loop, 10)
+        await self._worker.drain(10)
+
+
+async def test_worker_respects_its_slots_and_takes_the_next_when_one_is_free(world, wakeup):
+    gates = [Gate() for _ in range(3)]
+    operations = [gate.operation(name=f"gate{at}") for at, gate in enumerate(gates)]
+    tasks = [await world.submit(one, number=at) for at, one in enumerate(operations, 1)]
+    with catalogue_with(*operations):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=2)) as worker:
+            assert [len(gate.inside) for gate in gates] == [1, 1, 0]
+            assert await worker.round() == 0
+            gates[0].open.set()
+            await settled()
+            assert [len(gate.inside) for gate in gates] == [1, 1, 1]
+            gates[1].open.set()
+            gates[2].open.set()
+            await settled()
+    assert {(await world.get(task.id)).state for task in tasks} == {State.SUCCEEDED}
+
+
+async def test_submitted_task_starts_without_any_time_passing(world, wakeup):
+    steps = Steps(None)
+    operation = steps.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            assert world.clock.next_timer == after(POLL_S)
+            task = await world.submit(operation)
+            await settled()
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+    assert world.clock.now() == NOW
+
+
+async def test_worker_wakes_exactly_when_the_next_task_is_due(world, wakeup):
+    await world.add_instance()
+    operation = Steps(None).operation()
+    early = make_scheduled(1, after(2), name=operation.name, internal=b"{}")
+    await world.stores.tasks.write(lifecycle.submit(early))
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            assert world.clock.next_timer == after(2)
+            world.clock.move(1.999)
+            await settled()
+            assert (await world.get(early.id)).state is State.WAITING
+            world.clock.move(0.001)
+            await settled()
+            assert (await world.get(early.id)).state is State.SUCCEEDED
+
+
+async def test_worker_looks_again_when_a_wake_up_was_lost(world, wakeup):
+    operation = Steps(None).operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            world.stores.tasks._on_ready = lambda: None
+            task = await world.submit(operation)
+            await settled()
+            assert (await world.get(task.id)).state is State.WAITING
+            world.clock.move(POLL_S)
+            await settled()
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+
+
+async def test_snoozed_task_goes_on_by_itself(world, wakeup):
+    steps = Steps([StepNotReady(0.25), StepNotReady(0.25), None], None)
+    operation = steps.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            task = await world.submit(operation)
+            await world.clock.pass_until(lambda: len(steps.runs) == 4)
+    assert (await world.get(task.id)).state is State.SUCCEEDED
+    assert world.clock.now() == after(0.5)
+
+
+async def test_many_lanes_run_side_by_side_and_each_in_order(world, wakeup):
+    order = []
+
+    async def run(context):
+        order.append((context.task.lane, context.task.id))
+        if order.count(order[-1]) < 3:
+            raise StepNotReady(0.1)
+
+    operation = make_operation(run)
+    submitted = {}
+    for number in range(1, 6):
+        for _ in range(4):
+            task = await world.submit(operation, number=number)
+            submitted.setdefault(task.lane, []).append(task.id)
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            await world.clock.pass_until(lambda: len(order) == 5 * 4 * 3)
+    for lane, expected in submitted.items():
+        assert [one for at, one in order if at == lane] == [t for t in expected for _ in range(3)]
+
+
+async def test_recover_takes_back_what_a_former_life_left_running(world, wakeup):
+    steps = Steps("one", [StepNotReady(1), "two"])
+    operation = steps.operation()
+    task = await world.submit(operation)
+    other = await world.submit(operation, number=2)
+    with catalogue_with(operation):
+        await world.attempt(W1)  # one step recorded, one begun
+        world.clock.move(1)
+        taken = {one.id for one in await world.stores.tasks.claim(W1, 1, world.clock.now())}
+        theirs = await world.stores.tasks.claim(W2, 1, world.clock.now())
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            assert taken | {one.id for one in theirs} == {task.id, other.id}
+            (mine,) = taken
+            assert (await world.get(mine)).state is not State.RUNNING
+            assert (await world.get(theirs[0].id)).worker_id == W2
+    assert "rescue" in await world.verbs(mine)
+    assert "rescue" not in await world.verbs(theirs[0].id)
+
+
+async def test_finished_steps_are_not_run_again_when_the_worker_comes_back(world, wakeup):
+    gate = Gate()
+    runs = []
+
+    async def first(_context):
+        runs.append("first")
+
+    async def second(_context):
+        runs.append("second")
+        await gate.open.wait()
+
+    operation = make_operation(first, second)
+    task = await world.submit(operation)
+    with catalogue_with(operation):
+        life = Worker(W1, world.around, wakeup)
+        await life.round()
+        await settled()
+        for running in life._running:  # kill -9: nothing is written any more
+            running.cancel()
+        await settled()
+        assert (await world.get(task.id)).state is State.RUNNING
+        gate.open.set()
+        async with Running(world, Worker(W1, world.around, asyncio.Event())):
+            await settled()
+    assert runs == ["first", "second", "second"]
+    assert (await world.get(task.id)).state is State.SUCCEEDED
+
+
+async def test_worker_starts_when_the_store_is_back(world, wakeup):
+    operation = Steps(None).operation()
+    task = await world.submit(operation)
+    world.tasks.away = {"held": 2, "claim": 1, "next_due": 1}
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            await world.clock.pass_until(lambda: not any(world.tasks.away.values()))
+            await settled()
+            assert world.clock.now() <= after(4 * STORE_RETRY_S)
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+
+
+async def test_claim_whose_answer_was_lost_is_taken_back_and_what_runs_is_left_alone(world, wakeup):
+    gate = Gate()
+    long, short = gate.operation(name="long"), Steps(None).operation(name="short")
+    running = await world.submit(long, number=1)
+    with catalogue_with(long, short):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            assert gate.inside == [running.id]
+            world.tasks.written_but_lost = 1
+            lost = await world.submit(short, number=2)
+            await settled()
+            assert (await world.get(lost.id)).state is State.RUNNING
+            world.clock.move(STORE_RETRY_S)
+            await settled()
+            assert (await world.get(lost.id)).state is State.SUCCEEDED
+            assert (await world.get(running.id)).epoch == 1
+            gate.open.set()
+            await settled()
+    assert gate.inside == [running.id]
+    assert (await world.get(running.id)).state is State.SUCCEEDED
+
+
+async def test_drain_waits_for_the_steps_under_way(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    task = await world.submit(operation)
+    worker = Worker(W1, world.around, wakeup)
+    await worker.drain(0)
+    with catalogue_with(operation):
+        await worker.round()
+        await settled()
+        draining = asyncio.ensure_future(worker.drain(10))
+        await settled()
+        assert not draining.done()
+        gate.open.set()
+        await draining
+    assert (await world.get(task.id)).state is State.SUCCEEDED
+
+
+async def test_drain_cuts_off_what_takes_too_long_and_gives_its_lane_back(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    task = await world.submit(operation)
+    with catalogue_with(operation):
+        worker = Worker(W1, world.around, wakeup)
+        await worker.round()
+        await settled()
+        world.around.stopping.set()
+        await worker.drain(0)
+        given_back = await world.get(task.id)
+        assert given_back.state is State.WAITING
+        (attempt,) = (await world.history(task.id)).attempts
+        assert attempt.outcome is Outcome.LOST
+        assert [one.id for one in await world.stores.tasks.claim(W2, 1, NOW)] == [task.id]
+
+
+async def test_drain_leaves_leases_to_run_out_when_the_store_is_away(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    task = await world.submit(operation)
+    with catalogue_with(operation):
+        worker = Worker(W1, world.around, wakeup)
+        await worker.round()
+        await settled()
+        world.tasks.away = {"held": 1}
+        await worker.drain(0)
+    assert (await world.get(task.id)).state is State.RUNNING
+
+
+async def test_stopped_worker_claims_nothing_more(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    first = await world.submit(operation)
+    second = await world.submit(operation)
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            gate.open.set()
+            world.around.stopping.set()
+    assert (await world.get(first.id)).state is State.SUCCEEDED
+    assert (await world.get(second.id)).state is State.WAITING
+
+
+async def test_broken_attempt_is_logged_and_the_worker_goes_on(world, wakeup, caplog, monkeypatch):
+    operation = Steps(None).operation()
+    first = await world.submit(operation)
+    behind = await world.submit(operation, number=2)
+    real = world.stores.tasks.history
+
+    async def history(task_id):
+        if task_id == first.id:
+            raise ZeroDivisionError("a bug of ours")
+        return await real(task_id)
+
+    monkeypatch.setattr(world.stores.tasks, "history", history)
+    with catalogue_with(operation), caplog.at_level(logging.ERROR):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            await settled()
+    assert [record.message for record in caplog.records] == ["attempt broke"]
+    assert (await world.get(behind.id)).state is State.SUCCEEDED
+
+
+async def test_round_raises_when_the_store_is_away(world, wakeup):
+    world.tasks.away = {"claim": 1}
+    await world.stores.tasks.write(lifecycle.submit(make_task()))
+    with pytest.raises(StoreUnavailable):
+        await Worker(W1, world.around, wakeup).round()

@@ -1,0 +1,372 @@
+"""Each operation from submit to end, plain, with every step run twice, and cut off anywhere."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+import msgspec
+import pytest
+from tests.support.builders import W1, W2, instance_id, make_instance, make_task
+from tests.support.engine_world import catalogue_with
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import (
+    InstanceNotReady,
+    StaleTask,
+    StepNotReady,
+    StepRejected,
+)
+from backroom.domain.instance import InstanceStatus, PublicAccess, changed
+from backroom.domain.task import State
+from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.create_instance import CREATE_INSTANCE, CreateInstance
+from backroom.operations.delete_instance import DELETABLE, DELETE_INSTANCE, DeleteInstance
+from backroom.operations.public_ip import (
+    BIND_PUBLIC_IP,
+    UNBIND_PUBLIC_IP,
+    BindPublicIp,
+    UnbindPublicIp,
+)
+from backroom.operations.submission import internal_params, typed_params
+from backroom.ports import PublicAddress
+
+ID = instance_id()
+A, B = PublicAddress("a", "100.64.0.1"), PublicAddress("b", "100.64.0.2")
+BOUND = PublicAccess(
+    address_ids=("a", "b"), addresses=("100.64.0.1", "100.64.0.2"), bandwidth_mbit_per_s=7
+)
+BIND = BindPublicIp(addresses=(A, B), bandwidth_mbit_per_s=7)
+CREATE = CreateInstance(
+    broker_count=3, storage_gb=300, engine_version="2.7", access_user="root", password="Hush_123"
+)
+
+
+async def plain(_world):
+    """Nothing to prepare."""
+
+
+async def running(world):
+    await world.add_instance()
+
+
+async def bound(world):
+    instance = await world.add_instance()
+    await world.platform.attach_public(ID, (A, B))
+    world.clock.move(1)
+    await world.instances.save(changed(instance, public_access=BOUND))
+
+
+async def creating(world):
+    await world.instances.save(make_instance(status=InstanceStatus.CREATING))
+
+
+async def deleting(world):
+    instance = await world.add_instance()
+    await world.instances.save(changed(instance, status=InstanceStatus.DELETING))
+
+
+async def is_bound(world):
+    shown = await world.shown(ID)
+    assert shown.public_access == BOUND
+    assert shown.status is InstanceStatus.RUNNING
+    assert (await world.platform.observe(ID)).public == (A, B)
+
+
+async def is_unbound(world):
+    assert (await world.shown(ID)).public_access is None
+    assert (await world.platform.observe(ID)).public == ()
+
+
+async def is_created(world):
+    shown, cluster = await world.shown(ID), await world.platform.observe(ID)
+    assert shown.status is InstanceStatus.RUNNING
+    assert cluster.running == (0, 1, 2)
+    assert shown.brokers == cluster.brokers
+
+
+async def is_gone(world):
+    assert await world.shown(ID) is None
+    assert await world.platform.observe(ID) is None
+
+
+CASES = {
+    "bind": (BIND_PUBLIC_IP, BIND, running, is_bound),
+    "bind again": (BIND_PUBLIC_IP, BIND, bound, is_bound),
+    "unbind": (UNBIND_PUBLIC_IP, UnbindPublicIp(), bound, is_unbound),
+    "unbind again": (UNBIND_PUBLIC_IP, UnbindPublicIp(), running, is_unbound),
+    "create": (CREATE_INSTANCE, CREATE, creating, is_created),
+    "delete": (DELETE_INSTANCE, DeleteInstance(), deleting, is_gone),
+}
+cases = pytest.mark.parametrize("case", CASES)
+
+
+def doubled(operation):
+    """The same operation, but each step does its work twice before it is believed."""
+
+    def twice(step):
+        async def run(context):
+            first = await step.run(context)
+            assert await step.run(context) == first
+            return first
+
+        return replace(step, run=run)
+
+    return replace(operation, steps=tuple(map(twice, operation.steps)))
+
+
+@cases
+async def test_operation_does_what_it_says(world, case):
+    operation, params, begin, check = CASES[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    await check(world)
+    assert [step.name for step in (await world.history(task.id)).steps] == [
+        step.name for step in operation.steps
+    ]
+
+
+@cases
+async def test_operation_does_the_same_when_each_step_runs_twice(world, case):
+    operation, params, begin, check = CASES[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    with catalogue_with(doubled(operation)):
+        ended = await world.run_to_end(task.id)
+    assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
+    await check(world)
+
+
+@cases
+async def test_operation_does_the_same_when_its_worker_dies_after_any_step(world, case):
+    """Each go of each step is done, lost before it is recorded, and done again by another."""
+    operation, params, begin, check = CASES[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    ended, worker = await world.get(task.id), 0
+    while not ended.state.is_final:
+        due_at = await world.stores.tasks.next_due()
+        world.clock.move(max(0.0, (due_at - world.clock.now()).total_seconds()))
+        await _die_after_the_next_step(world, operation, worker)
+        await world.attempt((W1, W2)[worker % 2])
+        ended, worker = await world.get(task.id), worker + 1
+    assert ended.state is State.SUCCEEDED
+    await check(world)
+    assert "rescue" in await world.verbs(task.id)
+
+
+async def _die_after_the_next_step(world, operation, worker):
+    (task,) = await world.stores.tasks.claim((W1, W2)[worker % 2], 1, world.clock.now())
+    history = await world.history(task.id)
+    done = {step.name: msgspec.json.decode(step.output) for step in history.steps if step.output}
+    step = next(step for step in operation.steps if step.name not in done)
+    with suppress(StepNotReady):
+        await step.run(world.context(operation, task, done))
+    await world.stores.tasks.write(lifecycle.rescue(task, world.clock.now(), W2))
+
+
+@cases
+async def test_operation_ends_when_the_instance_vanishes_under_it(world, case):
+    operation, params, begin, _ = CASES[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    await world.instances.remove(ID)
+    ended = await world.run_to_end(task.id)
+    if operation is DELETE_INSTANCE:
+        assert ended.state is State.SUCCEEDED
+    else:
+        assert (ended.state, ended.error_code) == (State.FAILED, "DMS.00404022")
+
+
+@pytest.mark.parametrize("case", ["bind", "unbind"])
+async def test_public_access_fails_when_there_are_no_brokers(world, case):
+    operation, params, _, _ = CASES[case]
+    await world.instances.save(make_instance())
+    task = await world.submit(operation, params)
+    ended = await world.run_to_end(task.id)
+    assert (ended.state, ended.attempt) == (State.FAILED, 1)
+    assert "no brokers" in ended.error_msg
+    assert (await world.shown(ID)).public_access is None
+
+
+async def test_address_is_withdrawn_before_it_leads_nowhere(world):
+    await bound(world)
+    await world.submit(UNBIND_PUBLIC_IP, UnbindPublicIp())
+    await world.attempt()
+    assert (await world.shown(ID)).public_access is None
+    assert (await world.platform.observe(ID)).public == (A, B)
+
+
+async def test_address_is_shown_only_once_it_leads_somewhere(world):
+    await running(world)
+    await world.submit(BIND_PUBLIC_IP, BIND)
+    await world.attempt()
+    assert (await world.shown(ID)).public_access is None
+
+
+async def test_creation_tells_how_many_brokers_run(world):
+    await creating(world)
+    task = await world.submit(CREATE_INSTANCE, CREATE)
+    percents = []
+    for _ in range(6):
+        await world.attempt()
+        percents.append((await world.history(task.id)).steps[0].percent)
+        world.clock.move(0.5)
+    assert percents == [0, 0, 33, 33, 66, 66]
+    await world.attempt()
+    (create, publish) = (await world.history(task.id)).steps
+    assert (create.percent, publish.percent) == (100, 100)
+    addresses = [f"{one.host}:{one.port}" for one in (await world.shown(ID)).brokers]
+    assert msgspec.json.decode(create.output) == addresses
+
+
+async def test_two_operations_on_one_instance_keep_each_others_changes(world):
+    await running(world)
+    first = await world.submit(BIND_PUBLIC_IP, BIND)
+    await world.attempt()
+    await world.instances.save(changed(await world.shown(ID), description="renamed"))
+    assert (await world.run_to_end(first.id)).state is State.SUCCEEDED
+    shown = await world.shown(ID)
+    assert (shown.description, shown.public_access) == ("renamed", BOUND)
+
+
+async def test_step_looks_again_when_the_instance_is_changed_under_it(world, monkeypatch):
+    await running(world)
+    task = await world.submit(BIND_PUBLIC_IP, BIND)
+    await world.attempt()
+    world.clock.move(1)
+    real, raised = world.instances.save, []
+
+    async def save(instance):
+        if not raised:
+            raised.append(instance)
+            raise StaleTask(instance.id, instance.version - 1)
+        await real(instance)
+
+    monkeypatch.setattr(world.instances, "save", save)
+    ended = await world.run_to_end(task.id)
+    assert (ended.state, ended.attempt, len(raised)) == (State.SUCCEEDED, 1, 1)
+    await is_bound(world)
+
+
+@pytest.mark.parametrize(
+    ("operation", "params", "begin", "status"),
+    [
+        (CREATE_INSTANCE, CREATE, creating, InstanceStatus.CREATE_FAILED),
+        (DELETE_INSTANCE, DeleteInstance(), deleting, InstanceStatus.ERROR),
+    ],
+)
+async def test_instance_shows_that_its_operation_failed(
+    world, monkeypatch, operation, params, begin, status
+):
+    async def rejected(*_):
+        raise StepRejected("DMS.00400026", "no room")
+
+    await begin(world)
+    monkeypatch.setattr(type(world.platform), "create_cluster", rejected)
+    monkeypatch.setattr(type(world.platform), "delete_cluster", rejected)
+    task = await world.submit(operation, params)
+    assert (await world.run_to_end(task.id)).state is State.FAILED
+    shown = await world.shown(ID)
+    assert shown.status is status
+    context = world.context(operation, task)
+    await operation.undo(context)
+    assert await world.shown(ID) == shown
+    await world.instances.remove(ID)
+    await operation.undo(context)
+    assert await world.shown(ID) is None
+
+
+async def test_creation_that_is_stopped_shows_that_it_failed(world):
+    await creating(world)
+    task = await world.submit(CREATE_INSTANCE, CREATE)
+    await world.attempt()
+    waiting = await world.get(task.id)
+    await world.stores.tasks.write(lifecycle.ask_cancel(waiting, world.clock.now(), "tester"))
+    await world.attempt()
+    assert (await world.get(task.id)).state is State.CANCELLED
+    assert (await world.shown(ID)).status is InstanceStatus.CREATE_FAILED
+
+
+async def test_publishing_waits_while_the_cluster_is_not_seen(world):
+    await creating(world)
+    task = await world.submit(CREATE_INSTANCE, CREATE)
+    context = world.context(CREATE_INSTANCE, task)
+    with pytest.raises(StepNotReady):
+        await CREATE_INSTANCE.steps[1].run(context)
+
+
+# what is refused before anything is written
+
+
+@pytest.mark.parametrize("operation", [BIND_PUBLIC_IP, UNBIND_PUBLIC_IP])
+@pytest.mark.parametrize("status", InstanceStatus)
+def test_public_access_needs_a_running_instance(operation, status):
+    instance = make_instance(status=status)
+    if status is InstanceStatus.RUNNING:
+        assert operation.prepare(instance, None) is instance
+    else:
+        with pytest.raises(InstanceNotReady):
+            operation.prepare(instance, None)
+
+
+@pytest.mark.parametrize("status", InstanceStatus)
+def test_delete_needs_an_instance_that_nothing_else_is_making(status):
+    instance = make_instance(status=status)
+    if status in DELETABLE:
+        prepared = DELETE_INSTANCE.prepare(instance, DeleteInstance())
+        assert prepared == changed(instance, status=InstanceStatus.DELETING)
+    else:
+        with pytest.raises(InstanceNotReady):
+            DELETE_INSTANCE.prepare(instance, DeleteInstance())
+
+
+def test_create_shows_the_instance_as_it_is():
+    instance = make_instance(status=InstanceStatus.CREATING)
+    assert CREATE_INSTANCE.prepare(instance, CREATE) is instance
+
+
+# params at rest, the catalogue
+
+
+def test_params_come_back_as_they_were_kept(world):
+    for operation, params, _, _ in CASES.values():
+        task = make_task(internal=internal_params(operation, params, world.vault))
+        assert typed_params(operation, task, world.vault) == params
+
+
+def test_secrets_are_sealed_and_kept_out_of_what_is_printed(world):
+    assert b"Hush_123" not in internal_params(CREATE_INSTANCE, CREATE, world.vault)
+    assert "Hush_123" not in repr(CREATE)
+    assert "Hush_123" not in f"{CREATE}"
+
+
+@pytest.mark.parametrize("operation", CATALOGUE.values(), ids=lambda one: one.name)
+def test_catalogue_is_in_order(operation):
+    assert CATALOGUE[operation.name] is operation
+    names = [step.name for step in operation.steps]
+    assert names
+    assert len(set(names)) == len(names)
+    assert all(step.weight > 0 and step.timeout_s > 0 for step in operation.steps)
+    assert operation.max_attempts >= 1
+    secret = {"password", "secret", "token"} & set(operation.params.__struct_fields__)
+    assert not secret or operation.has_secrets
+
+
+async def test_undo_keeps_what_somebody_else_changed_meanwhile(world, monkeypatch):
+    async def rejected(*_):
+        raise StepRejected("DMS.00400026", "no room")
+
+    async def get(project_id, wanted):
+        monkeypatch.undo()
+        seen = await world.instances.get(project_id, wanted)
+        await world.instances.save(changed(seen, description="meanwhile"))
+        return seen
+
+    await creating(world)
+    task = await world.submit(CREATE_INSTANCE, CREATE)
+    monkeypatch.setattr(type(world.platform), "create_cluster", rejected)
+    monkeypatch.setattr(world.instances, "get", get)
+    await world.attempt()
+    assert (await world.get(task.id)).state is State.FAILED
+    shown = await world.shown(ID)
+    assert (shown.status, shown.description) == (InstanceStatus.CREATE_FAILED, "meanwhile")

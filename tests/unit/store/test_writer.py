@@ -1,0 +1,199 @@
+import asyncio
+import threading
+
+import pytest
+
+from backroom.domain.errors import StaleTask, StoreUnavailable
+from backroom.store.connection import MEMORY, connect
+from backroom.store.writer import MAX_GROUP, Writer
+
+
+@pytest.fixture
+def connection():
+    opened = connect(MEMORY)
+    opened.execute("CREATE TABLE kept (n INTEGER PRIMARY KEY, CHECK (n < 1000))")
+    opened.execute("CREATE TABLE commits (n INTEGER)")
+    return opened
+
+
+@pytest.fixture(params=["on a thread", "on the loop"])
+def writer(request, connection):
+    made = Writer(connection, on_thread=request.param == "on a thread")
+    yield made
+    made.close()
+
+
+def insert(number):
+    def piece(connection):
+        connection.execute("INSERT INTO kept VALUES (?)", (number,))
+        return number
+
+    return piece
+
+
+def kept(connection):
+    return [n for (n,) in connection.execute("SELECT n FROM kept ORDER BY n")]
+
+
+async def test_pieces_are_written_in_order_and_return_their_result(writer, connection):
+    results = await asyncio.gather(*(writer.run(insert(n)) for n in range(5)))
+    assert results == [0, 1, 2, 3, 4]
+    assert kept(connection) == [0, 1, 2, 3, 4]
+
+
+async def test_piece_that_raises_leaves_no_trace_and_harms_nobody(writer, connection):
+    def broken(connection):
+        insert(100)(connection)
+        raise StaleTask("t1", 1)
+
+    outcomes = await asyncio.gather(
+        writer.run(insert(1)), writer.run(broken), writer.run(insert(2)), return_exceptions=True
+    )
+    assert outcomes[0::2] == [1, 2]
+    assert isinstance(outcomes[1], StaleTask)
+    assert kept(connection) == [1, 2]
+
+
+async def test_piece_that_breaks_a_rule_of_the_schema_is_refused_alone(writer, connection):
+    outcomes = await asyncio.gather(
+        writer.run(insert(1)), writer.run(insert(5_000)), writer.run(insert(2)),
+        return_exceptions=True,
+    )  # fmt: skip
+    assert outcomes[0::2] == [1, 2]
+    assert isinstance(outcomes[1], StoreUnavailable)
+    assert "5000" not in str(outcomes[1])
+    assert kept(connection) == [1, 2]
+
+
+async def test_whole_group_is_refused_when_the_database_itself_fails(connection):
+    writer = Writer(connection)
+    release, is_held = threading.Event(), threading.Event()
+
+    def hold(_connection):
+        is_held.set()
+        release.wait()
+
+    held = asyncio.ensure_future(writer.run(hold))
+    await asyncio.to_thread(is_held.wait)
+    group = asyncio.gather(
+        writer.run(insert(1)),
+        writer.run(lambda connection: connection.execute("SELECT nothing FROM nowhere")),
+        writer.run(insert(2)),
+        return_exceptions=True,
+    )
+    await asyncio.sleep(0)
+    release.set()
+    await held
+    assert [type(one) for one in await group] == [StoreUnavailable] * 3
+    assert kept(connection) == []
+    assert await writer.run(insert(3)) == 3
+    assert kept(connection) == [3]
+    writer.close()
+
+
+async def test_those_that_wait_share_a_commit_up_to_a_limit(connection):
+    writer = Writer(connection)
+    done, commits = [], []
+    connection.set_commit_hook(lambda: commits.append(len(done)) or False)
+    release, is_held = threading.Event(), threading.Event()
+
+    def hold(connection):
+        is_held.set()
+        release.wait()
+        done.append(insert(999)(connection))
+
+    held = asyncio.ensure_future(writer.run(hold))
+    await asyncio.to_thread(is_held.wait)
+    waiting = asyncio.gather(
+        *(
+            writer.run(lambda connection, n=n: done.append(insert(n)(connection)))
+            for n in range(MAX_GROUP + 10)
+        )
+    )
+    await asyncio.sleep(0)
+    release.set()
+    await held
+    await waiting
+    assert commits == [1, MAX_GROUP + 1, MAX_GROUP + 11]
+    writer.close()
+
+
+async def test_everybody_hears_of_it_when_the_commit_breaks_in_an_unknown_way(writer, connection):
+    def broken():
+        raise ArithmeticError("out of numbers")
+
+    connection.set_commit_hook(broken)
+    outcomes = await asyncio.gather(
+        writer.run(insert(1)), writer.run(insert(2)), return_exceptions=True
+    )
+    assert [type(one) for one in outcomes] == [ArithmeticError] * 2
+    connection.set_commit_hook(None)
+    assert await writer.run(insert(3)) == 3
+    assert kept(connection) == [3]
+
+
+async def test_what_was_given_is_written_when_closed(connection, tmp_path):
+    file = connect(tmp_path / "w.sqlite")
+    file.execute("CREATE TABLE kept (n INTEGER)")
+    writer = Writer(file)
+    given = [asyncio.ensure_future(writer.run(insert(n))) for n in range(50)]
+    await asyncio.sleep(0)
+    writer.close()
+    writer.close()
+    assert await asyncio.gather(*given) == list(range(50))
+    assert kept(connect(tmp_path / "w.sqlite")) == list(range(50))
+
+
+async def test_run_is_refused_once_closed(writer):
+    writer.close()
+    with pytest.raises(StoreUnavailable, match="closed"):
+        await writer.run(insert(1))
+
+
+def test_writer_goes_on_when_a_loop_that_asked_is_closed(connection):
+    writer = Writer(connection)
+    release = threading.Event()
+
+    async def give_up():
+        def slow(connection):
+            release.wait()
+            insert(1)(connection)
+
+        asking = asyncio.ensure_future(writer.run(slow))
+        await asyncio.sleep(0)
+        asking.cancel()
+
+    asyncio.run(give_up())
+    release.set()
+    assert asyncio.run(asyncio.wait_for(writer.run(insert(2)), 10)) == 2
+    assert kept(connection) == [1, 2]
+    writer.close()
+
+
+async def test_outcome_is_dropped_when_nobody_waits_any_more(writer, connection):
+    asking = asyncio.ensure_future(writer.run(insert(1)))
+    await asyncio.sleep(0)
+    asking.cancel()
+    assert await writer.run(insert(2)) == 2
+    assert kept(connection) in ([1, 2], [2])
+
+
+async def test_reading_first_is_no_reason_to_be_refused_beside_another_process(tmp_path):
+    path = tmp_path / "w.sqlite"
+    first, second = connect(path), connect(path)
+    first.execute("CREATE TABLE kept (n INTEGER)")
+    writer = Writer(first)
+
+    def read_then_write(connection):
+        count = len(kept(connection))
+        second.set_busy_timeout(0)
+        try:
+            second.execute("INSERT INTO kept VALUES (7)")
+        except Exception:  # noqa: BLE001  it has to wait: we hold the write lock
+            is_refused.append(True)
+        insert(count)(connection)
+
+    is_refused = []
+    await writer.run(read_then_write)
+    assert (is_refused, kept(second)) == ([True], [0])
+    writer.close()
