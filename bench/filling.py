@@ -49,8 +49,8 @@ def fill(data: Path, count: int) -> list[str]:
             rows(),
         )
         connection.execute(
-            "INSERT INTO streams (id, instance_id, kind, project_id, last_ordinal,"
-            " last_created_at, live) VALUES (?, ?, 'background', ?, ?, ?, ?)",
+            "INSERT INTO streams (id, instance_id, kind, project_id, first_ordinal, last_ordinal,"
+            " last_created_at, live) VALUES (?, ?, 'background', ?, 1, ?, ?, ?)",
             (stream, instance_id, project_id, count, _text(BEGAN + SPACING * count), count),
         )
         for level in LEVELS:

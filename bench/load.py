@@ -1,12 +1,18 @@
-"""Keep-alive load from this process, and the processor time it costs the server's process."""
+"""Keep-alive load from this process, and the processor time it costs the server's process.
 
-import asyncio
+A plain epoll loop: a client that can't keep the server busy would measure itself.
+"""
+
 import os
+import select
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+ANSWER_WITHIN_S = 10
+_LENGTH = b"content-length: "
 
 
 @dataclass(frozen=True)
@@ -17,75 +23,72 @@ class Measured:
     per_s: float
 
 
-class _Connection(asyncio.Protocol):
+class _Connection:
     """Sends the next request as soon as the answer to the last one is whole."""
 
-    def __init__(self, requests: list[bytes], count: int, done: asyncio.Future[None]) -> None:
+    def __init__(self, port: int, requests: list[bytes], start: int, count: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._requests = requests
+        self._at = start
         self._left = count
-        self._at = 0
-        self._done = done
         self._buffer = b""
         self.took: list[float] = []
         self._sent_at = 0.0
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._send()
+    def send(self) -> None:
+        request = self._requests[self._at]
+        self._at = (self._at + 1) % len(self._requests)
+        self._sent_at = time.perf_counter()
+        self.socket.sendall(request)
 
-    def data_received(self, data: bytes) -> None:
+    def receive(self) -> bool:
+        """Take what came; true once this connection has had all its answers."""
+        data = self.socket.recv(1 << 18)
+        if not data:
+            raise ConnectionResetError("the server closed")
         buffer = self._buffer + data if self._buffer else data
         end = buffer.find(b"\r\n\r\n")
-        if end < 0:
+        at = buffer.find(_LENGTH, 0, end) + len(_LENGTH)
+        if end < 0 or len(buffer) < end + 4 + int(buffer[at : buffer.find(b"\r", at)]):
             self._buffer = buffer
-            return
-        at = buffer.find(b"content-length: ")
-        length = int(buffer[at + 16 : buffer.find(b"\r\n", at)])
-        if len(buffer) < end + 4 + length:
-            self._buffer = buffer
-            return
+            return False
         if not buffer.startswith(b"HTTP/1.1 200"):
-            self._done.set_exception(RuntimeError(buffer[:400].decode("latin-1")))
-            return
+            raise RuntimeError(buffer[:400].decode("latin-1"))
         self._buffer = b""
         self.took.append(time.perf_counter() - self._sent_at)
         self._left -= 1
         if self._left:
-            self._send()
-        else:
-            self._transport.close()
-            self._done.set_result(None)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._done.done():
-            self._done.set_exception(exc or ConnectionResetError("the server closed"))
-
-    def _send(self) -> None:
-        request = self._requests[self._at % len(self._requests)]
-        self._at += 1
-        self._sent_at = time.perf_counter()
-        self._transport.write(request)
+            self.send()
+        return not self._left
 
 
-async def load(
+def load(
     port: int, pid: int, requests: list[bytes], *, count: int, connections: int = 32
 ) -> Measured:
     """`count` requests in all, spread over the connections; each starts elsewhere in the list."""
-    loop = asyncio.get_running_loop()
-    clients: list[_Connection] = []
-    waits: list[asyncio.Future[None]] = []
-    cpu_before, began = cpu_s(pid), time.perf_counter()
+    clients = {}
+    poll = select.epoll()
     for number in range(connections):
-        done: asyncio.Future[None] = loop.create_future()
         start = number * len(requests) // connections
-        client = _Connection(requests[start:] + requests[:start], count // connections, done)
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
-        clients.append(client)
-        waits.append(done)
-    await asyncio.gather(*waits)
+        client = _Connection(port, requests, start, count // connections)
+        clients[client.socket.fileno()] = client
+        poll.register(client.socket, select.EPOLLIN)
+    cpu_before, began = cpu_s(pid), time.perf_counter()
+    for client in clients.values():
+        client.send()
+    under_way = len(clients)
+    while under_way:
+        ready = poll.poll(ANSWER_WITHIN_S)
+        if not ready:
+            raise TimeoutError(f"no answer within {ANSWER_WITHIN_S} s")
+        for descriptor, _ in ready:
+            under_way -= clients[descriptor].receive()
     elapsed, cpu = time.perf_counter() - began, cpu_s(pid) - cpu_before
-    took = sorted(took for client in clients for took in client.took)
+    poll.close()
+    for client in clients.values():
+        client.socket.close()
+    took = sorted(took for client in clients.values() for took in client.took)
     return Measured(
         cpu / len(took) * 1e6,
         took[len(took) // 2] * 1e3,

@@ -4,7 +4,6 @@ Every figure is a ratio of medians over interleaved rounds. Exits 1 when a ratio
 """
 
 import argparse
-import asyncio
 import contextlib
 import os
 import platform
@@ -73,7 +72,7 @@ def main() -> int:
         before = cpu_s(idle_pid)
         time.sleep(IDLE_S)
         idle_cpu = (cpu_s(idle_pid) - before) / IDLE_S * 100
-        asyncio.run(_measure(subjects, options.rounds))
+        _measure(subjects, options.rounds)
         fresh_rss = _fresh_rss(work / "fresh")
     starts = _starts(work / "10k", options.rounds)
     ratios = _ratios({subject.name: subject for subject in subjects}, starts)
@@ -107,7 +106,7 @@ def _hello(stack: contextlib.ExitStack, requests: list[bytes]) -> Subject:
     stack.callback(process.wait)
     stack.callback(process.terminate)
     _wait_for(port)
-    return Subject("hello", port, process.pid, requests, 16_000)
+    return Subject("hello", port, process.pid, requests, 32_000)
 
 
 def _backrooms(stack: contextlib.ExitStack, data: Path, name: str, count: int) -> Iterator[Subject]:
@@ -118,7 +117,7 @@ def _backrooms(stack: contextlib.ExitStack, data: Path, name: str, count: int) -
     chance = random.Random(1)
     shown = [signed_get(port, f"{tasks}/{task_id}", "", *keys) for task_id in ids]
     chance.shuffle(shown)
-    yield Subject(f"show {name}", port, pid, shown, 16_000)
+    yield Subject(f"show {name}", port, pid, shown, 32_000)
     if name != "1M":
         return
     first = [signed_get(port, tasks, "limit=50", *keys)]
@@ -171,11 +170,11 @@ def _served(data: Path) -> Iterator[tuple[int, int, dict[str, str]]]:
             process.wait()
 
 
-async def _measure(subjects: list[Subject], rounds: int) -> None:
+def _measure(subjects: list[Subject], rounds: int) -> None:
     for number in range(rounds + 1):
         _say(f"round {number} of {rounds}{' (warm-up)' if number == 0 else ''}")
         for subject in subjects:
-            measured = await load(subject.port, subject.pid, subject.requests, count=subject.count)
+            measured = load(subject.port, subject.pid, subject.requests, count=subject.count)
             if number:
                 subject.rounds.append(measured)
 

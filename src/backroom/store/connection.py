@@ -12,6 +12,7 @@ from backroom.domain.errors import StoreUnavailable
 BUSY_TIMEOUT_MS = 5_000  # another process (the command line) may be writing
 SWITCH_RETRY_S = 0.005  # about as long as it takes another to make the file
 CACHE_KIB = 64 * 1024  # per connection, filled only as pages are read
+MAPPED = 2**31 - 2**16  # bytes, the most SQLite takes: pages are read where they are, uncopied
 MEMORY = ":memory:"
 
 
@@ -20,6 +21,7 @@ def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if str(path) != MEMORY:
             _switch_to_wal(connection)

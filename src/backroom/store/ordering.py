@@ -1,8 +1,7 @@
 """How many tasks of a stream come before a key, and which key comes at a place.
 
 Tasks are counted in blocks of 2^6, 2^12 and 2^18 keys, kept by each insert and delete. Both
-questions then read at most 64 counts a level, whatever the depth; a stream from which nothing was
-deleted needs no reading at all. Measured in bench/show.
+questions then read at most 64 counts a level, whatever the depth: measured in bench/show.
 """
 
 from typing import Any
@@ -17,6 +16,27 @@ LEVELS = (6, 12, 18)
 _SQL = load("tasks")
 
 
+class Stream:
+    """Where the tasks of one stream are. While it has no gaps, places are differences of keys."""
+
+    __slots__ = ("first", "id", "is_dense", "last", "live")
+
+    def __init__(self, stream_id: int, first_ordinal: int, last_ordinal: int, live: int) -> None:
+        self.id = stream_id
+        self.first = (stream_id << BASE_SHIFT) + first_ordinal
+        self.last = (stream_id << BASE_SHIFT) + last_ordinal
+        self.live = live
+        self.is_dense = live == last_ordinal - first_ordinal + 1
+
+    def rank(self, key: int) -> int:
+        """How many tasks have a lower key."""
+        return min(max(key - self.first, 0), self.live)
+
+    def select(self, rank: int) -> int:
+        """The key that has `rank` tasks below it. There must be one."""
+        return self.first + rank
+
+
 def count(connection: apsw.Connection, key: int, difference: int) -> None:
     """A task with this key came (1) or went (-1)."""
     for level in LEVELS:
@@ -24,23 +44,17 @@ def count(connection: apsw.Connection, key: int, difference: int) -> None:
 
 
 class CountedKeys:
-    """The keys of one stream, within one snapshot."""
+    """The same of a stream with gaps, within one snapshot."""
 
-    def __init__(
-        self, connection: apsw.Connection, stream_id: int, last_ordinal: int, live: int
-    ) -> None:
+    def __init__(self, connection: apsw.Connection, stream: Stream) -> None:
         self._execute = connection.execute
-        self._first = stream_id << BASE_SHIFT
-        self._last = self._first + last_ordinal
-        self._live = live
-        self._is_dense = live == last_ordinal
+        self._first = stream.id << BASE_SHIFT
+        self._last = stream.last
+        self._live = stream.live
 
     def rank(self, key: int) -> int:
-        """How many tasks of the stream have a lower key."""
         if key > self._last:
             return self._live
-        if self._is_dense:
-            return max(0, key - self._first - 1)
         counted, start = 0, self._first
         for level in reversed(LEVELS):
             end = key >> level
@@ -53,9 +67,6 @@ class CountedKeys:
         return counted + int(row[0])
 
     def select(self, rank: int) -> int:
-        """The key that has `rank` tasks of its stream below it. There must be one."""
-        if self._is_dense:
-            return self._first + 1 + rank
         top = LEVELS[-1]
         start, end = self._first, ((self._last >> top) + 1) << top
         for level in reversed(LEVELS):

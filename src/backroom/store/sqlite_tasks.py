@@ -15,7 +15,7 @@ from backroom.domain.task import Change, State, Task, TaskRecord
 from backroom.ports import History
 from backroom.store import rows
 from backroom.store.connection import reading
-from backroom.store.ordering import BASE_SHIFT, CountedKeys, count
+from backroom.store.ordering import BASE_SHIFT, CountedKeys, Stream, count
 from backroom.store.queries import load
 from backroom.store.record_reader import RecordReader
 from backroom.store.rows import optional_stamp
@@ -56,17 +56,24 @@ class SqliteTaskStore:
         return None if row is None else rows.task_record(row)
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
-        found = TaskPage([], 0)
-        with self._reader:  # one snapshot for the total and the page
-            stream = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
-            if stream is not None and stream[1] == wanted.project_id:
-                stream_id, _, last_ordinal, live = stream
-                keys = CountedKeys(self._reader, stream_id, last_ordinal, live)
-                found = self._find_in(keys, self._range(stream_id, wanted), page)
-        return found
+        stream = self._stream(wanted)
+        if stream is None:
+            return TaskPage([], 0)
+        if stream.is_dense:
+            return self._find_in(stream, stream, wanted, page)
+        with self._reader:  # one snapshot for the counts and the page
+            stream = self._stream(wanted) or stream
+            found = self._find_in(stream, CountedKeys(self._reader, stream), wanted, page)
+        return found  # noqa: RET504  left inside the snapshot, mypy sees no return
 
-    def _find_in(self, keys: CountedKeys, bounds: tuple[int, int], page: Page) -> TaskPage:
-        lowest, highest = bounds
+    def _stream(self, wanted: TaskFilter) -> Stream | None:
+        row = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
+        return None if row is None or row[1] != wanted.project_id else Stream(row[0], *row[2:])
+
+    def _find_in(
+        self, stream: Stream, keys: Stream | CountedKeys, wanted: TaskFilter, page: Page
+    ) -> TaskPage:
+        lowest, highest = self._range(stream, wanted)
         if lowest > highest:
             return TaskPage([], 0)
         upto = keys.rank(highest + 1)
@@ -77,16 +84,15 @@ class SqliteTaskStore:
         found: Any = self._read(_SQL.page, (lowest, start, page.limit)).fetchone()
         return TaskPage(rows.task_records(found[0]), total)
 
-    def _range(self, stream_id: int, wanted: TaskFilter) -> tuple[int, int]:
+    def _range(self, stream: Stream, wanted: TaskFilter) -> tuple[int, int]:
         """The lowest and highest key that the times allow; the first above the second if none."""
-        lowest = stream_id << BASE_SHIFT
-        highest = lowest + (1 << BASE_SHIFT) - 1
+        lowest, highest = stream.first, stream.last
         if wanted.created_from is not None:
-            bound = (stream_id, stamp_not_before(wanted.created_from))
+            bound = (stream.id, stamp_not_before(wanted.created_from))
             row: Any = self._read(_SQL.first_from, bound).fetchone()
             lowest = highest + 1 if row is None else row[0]
         if wanted.created_to is not None:
-            bound = (stream_id, stamp(wanted.created_to))
+            bound = (stream.id, stamp(wanted.created_to))
             row = self._read(_SQL.last_to, bound).fetchone()
             highest = lowest - 1 if row is None else row[0]
         return lowest, highest

@@ -103,6 +103,23 @@ async def test_record_is_the_public_part_of_get(tasks):
     assert await tasks.get("0" * 32) is None
 
 
+async def test_each_gets_its_own_record_when_many_are_asked_for_at_once(tasks):
+    made = [make_task(1) for _ in range(150)]
+    await tasks.write(*map(lifecycle.submit, made))
+    wanted = [task.id for task in made[:75]] + ["0" * 32] + [task.id for task in made[::-1]]
+    found = await asyncio.gather(*map(tasks.record, wanted))
+    assert [one and one.id for one in found] == [None if i == "0" * 32 else i for i in wanted]
+
+
+async def test_record_is_given_to_the_others_when_one_stops_waiting(tasks):
+    first, second = await submitted(tasks), await submitted(tasks)
+    given_up, kept = (asyncio.ensure_future(tasks.record(one.id)) for one in (first, second))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert (await kept).id == second.id
+    assert (await tasks.record(first.id)).id == first.id
+
+
 @promised(TaskStore.write, "is written only where the stored version is one less")
 async def test_change_is_stale_and_leaves_no_trace_when_somebody_wrote_first(stores):
     tasks = stores.tasks

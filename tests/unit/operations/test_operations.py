@@ -130,10 +130,13 @@ async def test_operation_does_the_same_when_each_step_runs_twice(world, case):
     operation, params, begin, check = CASES[case]
     await begin(world)
     task = await world.submit(operation, params)
+    before = await world.shown(ID)
     with catalogue_with(doubled(operation)):
         ended = await world.run_to_end(task.id)
     assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
     await check(world)
+    shown = await world.shown(ID)
+    assert shown is None or shown.version - before.version == (0 if "again" in case else 1)
 
 
 @cases
@@ -201,6 +204,19 @@ async def test_address_is_shown_only_once_it_leads_somewhere(world):
     await world.submit(BIND_PUBLIC_IP, BIND)
     await world.attempt()
     assert (await world.shown(ID)).public_access is None
+
+
+async def test_new_address_is_shown_only_once_it_has_replaced_the_old_one(world):
+    await bound(world)
+    params = BindPublicIp(addresses=(B,), bandwidth_mbit_per_s=9)
+    task = await world.submit(BIND_PUBLIC_IP, params)
+    await world.attempt()
+    assert (await world.shown(ID)).public_access == BOUND
+    await world.run_to_end(task.id)
+    assert (await world.shown(ID)).public_access == PublicAccess(
+        address_ids=("b",), addresses=("100.64.0.2",), bandwidth_mbit_per_s=9
+    )
+    assert (await world.platform.observe(ID)).public == (B,)
 
 
 async def test_creation_tells_how_many_brokers_run(world):

@@ -1,3 +1,4 @@
+import asyncio
 import stat
 
 import apsw
@@ -86,6 +87,11 @@ async def test_store_is_unavailable_when_its_connection_is_gone():
     opened.close()
     with pytest.raises(StoreUnavailable):
         await tasks.next_due()
+    asked = [asyncio.ensure_future(tasks.record("t" * 32)) for _ in range(3)]
+    await asyncio.sleep(0)
+    asked[0].cancel()
+    _, *others = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(one) for one in others] == [StoreUnavailable] * 2
 
 
 def test_sql_is_loaded_by_name():

@@ -9,7 +9,7 @@ from backroom.domain import lifecycle
 from backroom.domain.filter import Page, TaskFilter
 from backroom.store import ordering
 from backroom.store.connection import MEMORY, connect, migrate
-from backroom.store.ordering import BASE_SHIFT, CountedKeys, count
+from backroom.store.ordering import BASE_SHIFT, CountedKeys, Stream, count
 from backroom.store.sqlite_tasks import SqliteTaskStore
 from backroom.store.writer import Writer
 
@@ -34,7 +34,7 @@ def fill(connection, keys, stream=STREAM, last=0):
             (key,),
         )
         count(connection, key, 1)
-    return CountedKeys(connection, stream, max([last, *keys]), len(keys))
+    return CountedKeys(connection, Stream(stream, 1, max([last, *keys]), len(keys)))
 
 
 def check_agreement(counted, ordinals, stream=STREAM):
@@ -59,7 +59,7 @@ def test_rank_and_select_agree_at_the_edge_of_a_block(connection, edge, deleted)
     fill(connection, ordinals, STREAM + 1)
     fill(connection, {(1 << 36) - 1, 1}, STREAM - 1)
     check_agreement(counted, ordinals)
-    other = CountedKeys(connection, STREAM + 1, max(ordinals), len(ordinals))
+    other = CountedKeys(connection, Stream(STREAM + 1, 1, max(ordinals), len(ordinals)))
     check_agreement(other, ordinals, STREAM + 1)
 
 
@@ -86,7 +86,9 @@ def _agrees(ordinals, gone):
         opened.execute("DELETE FROM tasks WHERE key = ?", (key,))
         count(opened, key, -1)
     left = ordinals - gone
-    check_agreement(CountedKeys(opened, STREAM, max(ordinals, default=0), len(left)), left)
+    check_agreement(
+        CountedKeys(opened, Stream(STREAM, 1, max(ordinals, default=0), len(left))), left
+    )
     opened.close()
 
 
@@ -110,3 +112,12 @@ def test_list_goes_on_over_the_edge_of_a_big_block(connection, edge):
             assert page.total == 11
 
     asyncio.run(compare())
+
+
+def test_places_are_differences_while_nothing_is_missing():
+    stream = Stream(STREAM, 5, 9, 5)
+    base = STREAM << BASE_SHIFT
+    assert stream.is_dense
+    assert [stream.rank(base + ordinal) for ordinal in (1, 5, 6, 9, 10, 99)] == [0, 0, 1, 4, 5, 5]
+    assert [stream.select(rank) for rank in range(5)] == [base + n for n in (5, 6, 7, 8, 9)]
+    assert not Stream(STREAM, 5, 9, 4).is_dense

@@ -1,11 +1,13 @@
 -- Times are fixed-width ISO-8601 UTC text with milliseconds, so that text order is time order.
 
 -- One stream per instance and kind; tasks in it are numbered in the order they were submitted.
+-- first_ordinal to last_ordinal spans those that are left: as many as live if none is missing.
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,
     instance_id TEXT NOT NULL,
     kind TEXT NOT NULL,
     project_id TEXT NOT NULL,
+    first_ordinal INTEGER NOT NULL,
     last_ordinal INTEGER NOT NULL,
     last_created_at TEXT NOT NULL,
     live INTEGER NOT NULL,

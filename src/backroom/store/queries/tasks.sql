@@ -31,25 +31,35 @@ FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
 -- each step of a statement lets other threads in
 SELECT json_group_array(json_array(id, project_id, instance_id, kind, name, user_id, user_name,
                                    params, state, created_at, updated_at, execute_at))
-FROM (SELECT * FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?)
+FROM (SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state,
+             created_at, updated_at, execute_at
+      FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?)
 
 -- key_of --
 SELECT key FROM tasks WHERE id = ?
 
 -- stream --
-SELECT id, project_id, last_ordinal, live FROM streams WHERE instance_id = ? AND kind = ?
+SELECT id, project_id, first_ordinal, last_ordinal, live FROM streams
+WHERE instance_id = ? AND kind = ?
 
 -- append_to_stream --
-INSERT INTO streams (instance_id, kind, project_id, last_ordinal, last_created_at, live)
-VALUES (:instance_id, :kind, :project_id, 1, :created_at, 1)
+INSERT INTO streams (instance_id, kind, project_id, first_ordinal, last_ordinal,
+                     last_created_at, live)
+VALUES (:instance_id, :kind, :project_id, 1, 1, :created_at, 1)
 ON CONFLICT (instance_id, kind) DO UPDATE SET
     last_ordinal = last_ordinal + 1,
+    first_ordinal = iif(live = 0, last_ordinal + 1, first_ordinal),
     live = live + 1,
     last_created_at = max(last_created_at, excluded.last_created_at)
 RETURNING id, last_ordinal, last_created_at
 
 -- shrink_stream --
-UPDATE streams SET live = live - 1 WHERE id = ?
+-- after the delete: the first key that is left, one look-up
+UPDATE streams SET live = live - 1, first_ordinal = coalesce((
+    SELECT key FROM tasks
+    WHERE key BETWEEN streams.id * 68719476736 AND (streams.id + 1) * 68719476736 - 1
+    ORDER BY key LIMIT 1) - id * 68719476736, last_ordinal + 1)
+WHERE id = ?
 
 -- add_to_count --
 INSERT INTO task_counts (level, block, live) VALUES (?, ?, ?)
