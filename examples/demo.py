@@ -58,6 +58,7 @@ def example(name: str, *arguments: str, env: dict[str, str]) -> str:
 
 
 def main() -> None:
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # in order in a pipe too
     with tempfile.TemporaryDirectory(prefix="backroom-demo-") as folder:
         data = Path(folder)
         print("Starting a server on an empty data folder ...", flush=True)
