@@ -51,7 +51,7 @@ async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[N
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _only_server(settings.data):
-        async with running(settings) as (backroom, endpoint):
+        async with running(settings, stop) as (backroom, endpoint):
             gc.freeze()
             gc.set_threshold(YOUNG_OBJECTS, 10, 10)
             await ready(backroom, endpoint)
@@ -59,19 +59,22 @@ async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[N
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[Backroom, str]]:
-    """A Backroom that answers, with its base URL; stopped in order at the end."""
+async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tuple[Backroom, str]]:
+    """A Backroom that answers, with its base URL; stopped in order at the end.
+
+    `stop` is set when it can't go on; the end of the context then raises why.
+    """
     backroom = assemble(settings)
     with closing(backroom):
         # a first start has two slow parts: a password's hash and a CA
         await asyncio.gather(prepare(backroom), asyncio.to_thread(_make_certificates, settings))
         await _refuse_generated_keys_in_public(backroom)
-        async with _engine(backroom), _http(backroom) as endpoint:
+        async with _engine(backroom, stop), _http(backroom) as endpoint:
             yield backroom, endpoint
 
 
 @asynccontextmanager
-async def _engine(backroom: Backroom) -> AsyncIterator[None]:
+async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None]:
     if backroom.settings.role == "api":
         yield
         return
@@ -79,6 +82,8 @@ async def _engine(backroom: Backroom) -> AsyncIterator[None]:
     worker = Worker(worker_id, backroom.around, backroom.wakeup, backroom.settings.slots)
     rescuer = Rescuer(worker_id, backroom.around)
     loops = [asyncio.create_task(worker.run()), asyncio.create_task(rescuer.run())]
+    for loop in loops:
+        loop.add_done_callback(lambda _: stop.set())  # nothing would run tasks any more
     try:
         yield
     finally:
@@ -177,7 +182,9 @@ def _worker_id(data: Path) -> WorkerId:
     """The same after each restart, so that a worker takes its own tasks back at once."""
     path = data / WORKER_FILE
     if not path.exists():
-        path.write_text(f"{socket.gethostname()}-{os.urandom(4).hex()}\n", "utf-8")
+        made = path.with_suffix(".new")
+        made.write_text(f"{socket.gethostname()}-{os.urandom(4).hex()}\n", "utf-8")
+        made.replace(path)
     return WorkerId(path.read_text("utf-8").strip())
 
 

@@ -138,7 +138,7 @@ def kill_somewhere(data, database, client, chance):
     Every other time not before a task is seen running: the kill then falls into a step.
     """
     with serving(data, "--http") as served, ThreadPoolExecutor(1) as thread:
-        enough, in_a_step = database.events() + chance.randint(0, 25), chance.random() < 0.5
+        enough, in_a_step = database.events() + chance.randint(0, 10), chance.random() < 0.5
         submitting = thread.submit(client.submit, served.port, TASKS_A_ROUND)
         until = monotonic() + DEADLINE_S
         while database.events() < enough or (in_a_step and not database.running()):

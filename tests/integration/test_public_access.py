@@ -80,9 +80,9 @@ def test_the_instance_shows_the_task_while_it_is_under_way(world):
     task = world.show(task_id)
     expected = {key: task[key] for key in ("name", "status", "created_at")}
     assert world.shown_instance()["task"] == expected
-    while world.run_round():
-        assert world.shown_instance()["task"] == expected
-        assert world.shown_instance()["status"] == "RUNNING"
+    world.begin()
+    assert world.shown_instance()["task"] == expected
+    assert world.shown_instance()["status"] == "RUNNING"
     world.run_until_idle()
     assert "task" not in world.shown_instance()
 

@@ -60,8 +60,8 @@ def test_show_answers_one_task_in_a_list(world):
 def test_a_task_under_way_shows_created_and_an_ended_one_success(world):
     task_id = world.submit()
     seen = [world.show(task_id)["status"]]
-    while world.run_round():
-        seen.append(world.show(task_id)["status"])
+    world.begin()
+    seen.append(world.show(task_id)["status"])
     world.run_until_idle()
     task = world.show(task_id)
     assert set(seen) == {"CREATED"}
@@ -196,8 +196,8 @@ def test_a_task_under_way_can_not_be_deleted(world):
     assert refused.error == (400, "DMS.00400017")
     assert refused.message == "This DMS instance job task is still running."
     assert world.dump() == before
-    while world.run_round():
-        assert world.admin.delete(path).error == (400, "DMS.00400017")
+    world.begin()
+    assert world.admin.delete(path).error == (400, "DMS.00400017")
 
 
 def test_an_ended_task_is_deleted_once_and_its_trail_stays(world):

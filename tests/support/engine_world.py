@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from tests.support.builders import PROJECT, W1, after, make_instance, make_task
-from tests.support.clocks import MovedClock
+from tests.support.clocks import MovedClock, settled
 from tests.support.databases import PlainKeyVault, SqliteMemory
 
 from backroom.domain import lifecycle
@@ -61,6 +61,7 @@ class FlakyStore:
 class World:
     def __init__(self) -> None:
         self.clock = MovedClock()
+        self._under_way: asyncio.Task[None] | None = None
         self.database = SqliteMemory()
         self.stores = self.database.open()
         self.tasks = FlakyStore(self.stores.tasks)
@@ -100,12 +101,26 @@ class World:
 
     async def attempt(self, worker_id: WorkerId = W1) -> None:
         """One go at the task that is ready."""
-        await (await self.claim(worker_id)).run()
+        await self.begin(worker_id)
+        await self.finish()
+
+    async def begin(self, worker_id: WorkerId = W1) -> None:
+        """Its first look: it goes on waiting with the lease in hand if that is not enough."""
+        self._under_way = asyncio.create_task((await self.claim(worker_id)).run())
+        await settled()
+
+    async def finish(self) -> None:
+        """Let time pass until the go that has begun is over."""
+        if self._under_way is not None:
+            running, self._under_way = self._under_way, None
+            await self.clock.pass_until(running.done)
+            await running
 
     async def run_to_end(self, task_id: TaskId, limit_s: float = 3_600) -> Task:
         """Go after go, with time passing from due moment to due moment."""
         end = after(limit_s)
         while True:
+            await self.finish()
             task = await self.get(task_id)
             if task.state.is_final:
                 return task
@@ -136,6 +151,8 @@ class World:
         )  # fmt: skip
 
     def close(self) -> None:
+        if self._under_way is not None:
+            self._under_way.cancel()
         self.database.close()
 
 

@@ -17,6 +17,7 @@ from backroom.domain.account import Identity, Project, Role
 from backroom.domain.filter import Page
 from backroom.domain.ids import WorkerId, new_project_id
 from backroom.domain.instance import Instance, InstanceFilter
+from backroom.domain.task import Task
 from backroom.engine.attempt import Attempt
 from backroom.first_start import prepare
 from backroom.operations.public_ip import BIND_PUBLIC_IP, BindPublicIp
@@ -209,6 +210,7 @@ class World:
     clock: MovableClock
     runner: asyncio.Runner
     _names: int = field(default=0)
+    begun: list[Task] = field(default_factory=list)
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -306,6 +308,10 @@ class World:
     def shown_instance(self) -> dict[str, Any]:
         return self.admin.get(self.instance_path).json
 
+    def begin(self) -> None:
+        """A worker has claimed what is due, and has not come to its first step yet."""
+        self.begun = self.do(self.backroom.tasks.claim(WORKER, 64, self.clock.now()))
+
     def run_round(self) -> int:
         """What is due now, each until it ends or waits. Returns how many attempts there were."""
         return self.do(self._round())
@@ -315,7 +321,8 @@ class World:
         self.do(self._until_idle())
 
     async def _round(self) -> int:
-        claimed = await self.backroom.tasks.claim(WORKER, 64, self.clock.now())
+        begun, self.begun = self.begun, []
+        claimed = begun + await self.backroom.tasks.claim(WORKER, 64, self.clock.now())
         for task in claimed:
             await Attempt(task, self.backroom.around).run()
         return len(claimed)

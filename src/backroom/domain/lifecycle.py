@@ -34,6 +34,7 @@ class Verb(StrEnum):
     SUBMIT = "submit"
     CLAIM = "claim"
     RECORD = "record"
+    PROGRESS = "progress"
     SNOOZE = "snooze"
     RETRY = "retry"
     RESCUE = "rescue"
@@ -51,6 +52,7 @@ TRANSITIONS: Mapping[tuple[State | None, Verb], State | None] = MappingProxyType
         (None, Verb.SUBMIT): State.WAITING,
         (State.WAITING, Verb.CLAIM): State.RUNNING,
         (State.RUNNING, Verb.RECORD): State.RUNNING,
+        (State.RUNNING, Verb.PROGRESS): State.RUNNING,
         (State.RUNNING, Verb.SNOOZE): State.WAITING,  # a step waits for the world
         (State.RUNNING, Verb.RETRY): State.WAITING,  # a fault, with attempts left
         (State.RUNNING, Verb.RESCUE): State.WAITING,  # the lease ran out: worker or store was lost
@@ -107,6 +109,16 @@ def record(task: Task, now: datetime, steps: tuple[StepRecord, ...]) -> Change:
     moved = _moved(task, Verb.RECORD, now)
     event = _event(moved, Verb.RECORD, task.state, _holder(task), now, step=steps[0].name)
     return Change(task=moved, event=event, steps=steps)
+
+
+def progress(task: Task, now: datetime, step: StepRecord) -> Change:
+    """Keep how far a step is that the worker goes on waiting for."""
+    moved = _moved(task, Verb.PROGRESS, now)
+    event = _event(
+        moved, Verb.PROGRESS, task.state, _holder(task), now, step=step.name,
+        detail=f"{step.percent} %",
+    )  # fmt: skip
+    return Change(task=moved, event=event, steps=(step,))
 
 
 def snooze(task: Task, now: datetime, due_at: datetime, step: StepRecord | None = None) -> Change:
@@ -330,6 +342,7 @@ __all__ = [
     "fail",
     "failed_step",
     "is_legal",
+    "progress",
     "record",
     "reschedule",
     "rescue",

@@ -30,6 +30,9 @@ from backroom.operations.submission import typed_params
 from backroom.ports import Clock, InstanceStore, Platform, TaskStore, Vault
 
 FAULT_CODE = "DMS.00500000"  # [D] Internal service error.
+BROKEN_ATTEMPTS = 20  # of a bug of ours; a step has its operation's own
+HOLD_S = 0.5  # a wait this short keeps the lease: to give it back and claim again is four rows
+UNDO_TIMEOUT_S = 60.0
 STALE_S = 0.05  # a step met somebody else's change of the instance: it looks again
 STORE_RETRY_S = 0.5
 
@@ -62,9 +65,24 @@ class Attempt:
     async def run(self) -> None:
         """Go on until the task ended, waits, or was lost. Raises nothing but cancellation."""
         try:
-            await self._go_on()
+            try:
+                await self._go_on()
+            except (LeaseLost, asyncio.CancelledError):
+                raise
+            except Exception as error:  # noqa: BLE001  a bug of ours must not hold the lane for ever
+                await self._break(error)
         except LeaseLost:
             _log.warning("lease lost", extra=self._fields())
+
+    async def _break(self, error: Exception) -> None:
+        _log.error("attempt broke", extra=self._fields(), exc_info=error)
+        fault = _fault(error, None, hides_values=True)
+        now = self._now()
+        if self._task.attempt > BROKEN_ATTEMPTS:
+            await self._write(lambda task: lifecycle.fail(task, now, fault, None))
+            return
+        due_at = now + timedelta(seconds=delay_s(self._task.attempt))
+        await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
 
     async def _go_on(self) -> None:
         while True:
@@ -135,15 +153,47 @@ class Attempt:
         step: Step[Any],
         begun: StepRecord,
     ) -> bool:
-        """Run one step and record how it ended; true if the next one may follow."""
+        """Run one step until it ends and record how; true if the next one may follow."""
+        while True:
+            try:
+                return await self._run_once(operation, context, step, begun)
+            except StepNotReady as wait:
+                if wait.delay_s > HOLD_S:
+                    await self._snooze(begun, wait)
+                    return False
+                begun = await self._hold(begun, wait)
+                if not await self._may_go_on(operation, context):
+                    return False
+
+    async def _hold(self, begun: StepRecord, wait: StepNotReady) -> StepRecord:
+        """Wait with the lease in hand, then look whether it is still there."""
+        step = _further(begun, wait)
+        if step.percent > begun.percent:
+            await self._write(lambda task: lifecycle.progress(task, self._now(), step))
+        until = self._now() + timedelta(seconds=wait.delay_s)
+        await self._clock.wait(self._around.stopping, until)
+        try:
+            await self._refresh()
+        except StoreUnavailable as error:
+            await self._store_back(error)
+        return step
+
+    async def _run_once(
+        self,
+        operation: Operation[Any],
+        context: StepContext[Any],
+        step: Step[Any],
+        begun: StepRecord,
+    ) -> bool:
+        """Raises StepNotReady; every other way to end is recorded."""
         try:
             async with asyncio.timeout(step.timeout_s):
                 output = msgspec.json.encode(await step.run(context))
-        except StepNotReady as wait:
-            await self._snooze(begun, wait)
+        except StepNotReady:
+            raise
         except (StaleTask, StoreUnavailable) as error:  # no fault of the step's
             again_s = STALE_S if isinstance(error, StaleTask) else STORE_RETRY_S
-            await self._snooze(begun, StepNotReady(again_s, begun.percent))
+            raise StepNotReady(again_s, begun.percent) from error
         except StepRejected as never:
             fault = Fault(code=never.code, message=_storable(never.reason), step=step.name)
             await self._fail(operation, context, fault, begun)
@@ -178,7 +228,7 @@ class Attempt:
     async def _snooze(self, begun: StepRecord, wait: StepNotReady) -> None:
         now = self._now()
         due_at = now + timedelta(seconds=wait.delay_s)
-        step = msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
+        step = _further(begun, wait)
         await self._write(lambda task: lifecycle.snooze(task, now, due_at, step))
 
     async def _retry_or_fail(
@@ -214,7 +264,8 @@ class Attempt:
         tries = 0
         while tries < operation.max_attempts:
             try:
-                await operation.undo(context)
+                async with asyncio.timeout(UNDO_TIMEOUT_S):
+                    await operation.undo(context)
             except StaleTask:
                 tries += 1
                 continue
@@ -321,6 +372,11 @@ def _started_by(scheduled: Task, now: datetime) -> Task:
         request_id=scheduled.request_id,
         parent_id=scheduled.id,
     )
+
+
+def _further(begun: StepRecord, wait: StepNotReady) -> StepRecord:
+    """Progress never goes back, and is whole only when the step has ended."""
+    return msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
 
 
 def _decoded(output: bytes | None) -> Any:

@@ -29,21 +29,23 @@ class Worker:
         self._wakeup = wakeup
         self._slots = slots
         self._running: dict[asyncio.Task[None], TaskId] = {}
+        self._is_recovered = False
 
     async def run(self) -> None:
         """Until `stopping` is set; then what runs is left to finish its current step."""
-        is_recovered = False
         while not self._around.stopping.is_set():
             self._wakeup.clear()
             try:
-                if not is_recovered:
+                if not self._is_recovered:
                     await self.recover()
-                    is_recovered = True
+                    self._is_recovered = True
                 is_full = await self.round() == 0 and len(self._running) >= self._slots
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
-                is_recovered = False  # a claim may have been kept although its answer was lost
+                self._is_recovered = (
+                    False  # a claim may have been kept although its answer was lost
+                )
                 due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
             net = self._around.clock.now() + timedelta(seconds=POLL_S)
             await self._around.clock.wait(self._wakeup, net if due_at is None else min(due_at, net))
@@ -75,6 +77,7 @@ class Worker:
         self._wakeup.set()
         if not running.cancelled() and (problem := running.exception()) is not None:
             _log.error("attempt broke", exc_info=problem)
+            self._is_recovered = False  # its task is still ours by the store: take it back
 
     async def drain(self, grace_s: float) -> None:
         """Wait for the steps under way; those that take longer are cut off, their lanes given back.

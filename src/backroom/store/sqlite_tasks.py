@@ -1,5 +1,6 @@
 """TaskStore on SQLite: reads on the caller's thread, writes through the one Writer."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -41,8 +42,11 @@ class SqliteTaskStore:
         def piece(connection: apsw.Connection) -> bool:
             return any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
 
-        if await self._writer.run(piece):
-            self._on_ready()
+        async def write() -> None:
+            if await self._writer.run(piece):
+                self._on_ready()
+
+        await asyncio.shield(write())  # whoever asked may go: what was written still wakes a worker
 
     async def get(self, task_id: TaskId) -> Task | None:
         row = self._read(_SQL.task, (task_id,)).fetchone()

@@ -52,6 +52,7 @@ def task_in(state):
 CALLS = {
     Verb.CLAIM: lambda task, now: lifecycle.claim(task, W2, now),
     Verb.RECORD: lambda task, now: lifecycle.record(task, now, (make_step(),)),
+    Verb.PROGRESS: lambda task, now: lifecycle.progress(task, now, make_step()),
     Verb.SNOOZE: lambda task, now: lifecycle.snooze(task, now, LATER, make_step()),
     Verb.RETRY: lambda task, now: lifecycle.retry(task, now, LATER, FAULT),
     Verb.RESCUE: lambda task, now: lifecycle.rescue(task, now, W2),

@@ -26,7 +26,7 @@ from backroom.domain.errors import (
 )
 from backroom.domain.instance import InstanceStatus, changed
 from backroom.domain.task import Kind, Outcome, State, StepState
-from backroom.engine.attempt import FAULT_CODE, STALE_S, STORE_RETRY_S
+from backroom.engine.attempt import FAULT_CODE, HOLD_S, STALE_S, STORE_RETRY_S
 
 
 def fault(message="broken"):
@@ -166,9 +166,7 @@ async def test_step_looks_again_when_somebody_else_changed_the_instance(world):
     operation, task = await submitted(world, steps, max_attempts=1)
     with catalogue_with(operation):
         await world.attempt()
-        waiting = await world.get(task.id)
-        assert (waiting.attempt, waiting.due_at) == (0, after(STALE_S))
-        await world.run_to_end(task.id)
+    assert world.clock.now() == after(STALE_S)
     assert steps.runs == ["step_0", "step_0"]
     assert (await world.get(task.id)).state is State.SUCCEEDED
 
@@ -178,8 +176,8 @@ async def test_outage_seen_by_a_step_pauses_the_task_and_never_fails_it(world):
     operation, task = await submitted(world, steps, max_attempts=1)
     with catalogue_with(operation):
         await world.attempt()
-        assert (await world.get(task.id)).due_at == after(STORE_RETRY_S)
-        ended = await world.run_to_end(task.id)
+    assert world.clock.now() == after(12 * STORE_RETRY_S)
+    ended = await world.get(task.id)
     assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
 
 
@@ -767,3 +765,69 @@ async def test_child_is_not_before_its_moment(world):
     (child,) = await children(world, task)
     assert child.created_at == NOW + timedelta(seconds=10)
     assert child.project_id == PROJECT
+
+
+# a wait that is short enough to keep the lease
+
+
+async def held(world, steps, **given):
+    """A task whose first step waits with the lease in hand."""
+    operation, task = await submitted(world, steps, **given)
+    with catalogue_with(operation):
+        await world.begin()
+    return operation, task
+
+
+async def test_short_wait_keeps_the_lease_and_leaves_no_trace(world):
+    operation, task = await held(world, Steps([StepNotReady(HOLD_S)] * 9 + ["done"]))
+    assert (await world.get(task.id)).state is State.RUNNING
+    with catalogue_with(operation):
+        await world.finish()
+    assert world.clock.now() == after(9 * HOLD_S)
+    assert await world.verbs(task.id) == ["submit", "claim", "complete"]
+
+
+async def test_longer_wait_gives_the_lease_back(world):
+    _, task = await held(world, Steps([StepNotReady(HOLD_S + 0.001), "done"]))
+    waiting = await world.get(task.id)
+    assert (waiting.state, waiting.due_at) == (State.WAITING, after(HOLD_S + 0.001))
+
+
+async def test_progress_of_a_held_step_is_kept_once_for_each_percent(world):
+    looks = [StepNotReady(HOLD_S, percent) for percent in (0, 40, 40, 10, 100)]
+    operation, task = await held(world, Steps([*looks, "done"]))
+    with catalogue_with(operation):
+        await world.finish()
+    events = (await world.history(task.id)).events
+    assert [event.detail for event in events if event.verb == "progress"] == ["40 %", "99 %"]
+
+
+async def test_lease_lost_while_held_leaves_the_task_to_the_other(world):
+    steps = Steps([StepNotReady(HOLD_S), "done"])
+    _, task = await held(world, steps)
+    lost = await world.get(task.id)
+    await world.stores.tasks.write(lifecycle.rescue(lost, world.clock.now(), W2))
+    (taken,) = await world.stores.tasks.claim(W2, 1, world.clock.now())
+    await world.finish()
+    assert steps.runs == ["step_0"]
+    assert await world.get(task.id) == taken
+
+
+async def test_cancel_asked_while_held_stops_the_task_before_its_next_look(world):
+    steps = Steps([StepNotReady(HOLD_S), "done"])
+    operation, task = await held(world, steps)
+    under_way = await world.get(task.id)
+    await world.stores.tasks.write(lifecycle.ask_cancel(under_way, world.clock.now(), "tester"))
+    with catalogue_with(operation):
+        await world.finish()
+    assert steps.runs == ["step_0"]
+    assert (await world.get(task.id)).state is State.CANCELLED
+
+
+async def test_stopping_while_held_hands_the_lane_back_at_once(world):
+    operation, task = await held(world, Steps([StepNotReady(HOLD_S), "done"]))
+    world.around.stopping.set()
+    with catalogue_with(operation):
+        await settled()
+    waiting = await world.get(task.id)
+    assert (waiting.state, waiting.attempt, world.clock.now()) == (State.WAITING, 0, NOW)

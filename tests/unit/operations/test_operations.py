@@ -194,7 +194,7 @@ async def test_public_access_fails_when_there_are_no_brokers(world, case):
 async def test_address_is_withdrawn_before_it_leads_nowhere(world):
     await bound(world)
     await world.submit(UNBIND_PUBLIC_IP, UnbindPublicIp())
-    await world.attempt()
+    await world.begin()
     assert (await world.shown(ID)).public_access is None
     assert (await world.platform.observe(ID)).public == (A, B)
 
@@ -202,7 +202,7 @@ async def test_address_is_withdrawn_before_it_leads_nowhere(world):
 async def test_address_is_shown_only_once_it_leads_somewhere(world):
     await running(world)
     await world.submit(BIND_PUBLIC_IP, BIND)
-    await world.attempt()
+    await world.begin()
     assert (await world.shown(ID)).public_access is None
 
 
@@ -210,7 +210,7 @@ async def test_new_address_is_shown_only_once_it_has_replaced_the_old_one(world)
     await bound(world)
     params = BindPublicIp(addresses=(B,), bandwidth_mbit_per_s=9)
     task = await world.submit(BIND_PUBLIC_IP, params)
-    await world.attempt()
+    await world.begin()
     assert (await world.shown(ID)).public_access == BOUND
     await world.run_to_end(task.id)
     assert (await world.shown(ID)).public_access == PublicAccess(
@@ -222,13 +222,12 @@ async def test_new_address_is_shown_only_once_it_has_replaced_the_old_one(world)
 async def test_creation_tells_how_many_brokers_run(world):
     await creating(world)
     task = await world.submit(CREATE_INSTANCE, CREATE)
-    percents = []
-    for _ in range(6):
-        await world.attempt()
-        percents.append((await world.history(task.id)).steps[0].percent)
-        world.clock.move(0.5)
-    assert percents == [0, 0, 33, 33, 66, 66]
     await world.attempt()
+    told = [
+        event.detail for event in (await world.history(task.id)).events if event.verb == "progress"
+    ]
+    assert told == ["33 %", "66 %"]
+    assert "snooze" not in await world.verbs(task.id)
     (create, publish) = (await world.history(task.id)).steps
     assert (create.percent, publish.percent) == (100, 100)
     addresses = [f"{one.host}:{one.port}" for one in (await world.shown(ID)).brokers]
@@ -238,7 +237,7 @@ async def test_creation_tells_how_many_brokers_run(world):
 async def test_two_operations_on_one_instance_keep_each_others_changes(world):
     await running(world)
     first = await world.submit(BIND_PUBLIC_IP, BIND)
-    await world.attempt()
+    await world.begin()
     await world.instances.save(changed(await world.shown(ID), description="renamed"))
     assert (await world.run_to_end(first.id)).state is State.SUCCEEDED
     shown = await world.shown(ID)
@@ -248,7 +247,7 @@ async def test_two_operations_on_one_instance_keep_each_others_changes(world):
 async def test_step_looks_again_when_the_instance_is_changed_under_it(world, monkeypatch):
     await running(world)
     task = await world.submit(BIND_PUBLIC_IP, BIND)
-    await world.attempt()
+    await world.begin()
     world.clock.move(1)
     real, raised = world.instances.save, []
 
@@ -295,10 +294,11 @@ async def test_instance_shows_that_its_operation_failed(
 async def test_creation_that_is_stopped_shows_that_it_failed(world):
     await creating(world)
     task = await world.submit(CREATE_INSTANCE, CREATE)
-    await world.attempt()
-    waiting = await world.get(task.id)
-    await world.stores.tasks.write(lifecycle.ask_cancel(waiting, world.clock.now(), "tester"))
-    await world.attempt()
+    await world.begin()
+    under_way = await world.get(task.id)
+    assert under_way.state is State.RUNNING
+    await world.stores.tasks.write(lifecycle.ask_cancel(under_way, world.clock.now(), "tester"))
+    await world.finish()
     assert (await world.get(task.id)).state is State.CANCELLED
     assert (await world.shown(ID)).status is InstanceStatus.CREATE_FAILED
 
