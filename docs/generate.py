@@ -29,6 +29,7 @@ from backroom.domain import lifecycle
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId
 from backroom.domain.instance import InstanceStatus
 from backroom.domain.lifecycle import TRANSITIONS
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Kind, Outcome, State, StepState, TaskRecord
 from backroom.first_start import prepare
 from backroom.operations.catalogue import CATALOGUE
@@ -332,7 +333,7 @@ def _about(operation: Operation[Any]) -> str:
 
 
 def _record(name: str, state: State, kind: Kind) -> TaskRecord:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    epoch = stamp(datetime(1970, 1, 1, tzinfo=UTC))
     return TaskRecord(
         id=TaskId(""),
         project_id=ProjectId(""),
@@ -345,6 +346,7 @@ def _record(name: str, state: State, kind: Kind) -> TaskRecord:
         state=state,
         created_at=epoch,
         updated_at=epoch,
+        execute_at=None,
     )
 
 

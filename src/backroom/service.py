@@ -117,7 +117,7 @@ class TaskService:
             record is None
             or record.instance_id != instance_id
             or record.project_id != project_id
-            or record.kind is not Kind.BACKGROUND
+            or record.kind != Kind.BACKGROUND
         ):
             raise TaskNotFound(task_id)
         return record

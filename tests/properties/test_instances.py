@@ -10,14 +10,16 @@ from backroom.domain.account import Identity, Role
 from backroom.domain.errors import InvalidInput
 from backroom.domain.ids import InstanceId, ProjectId, UserId
 from backroom.domain.instance import Broker, Instance, InstanceStatus, PublicAccess
-from backroom.wire.instances import (
-    FLAVORS,
+from backroom.wire.flavors import FLAVORS
+from backroom.wire.instance_requests import (
     SASL_MECHANISMS,
     SASL_PROTOCOLS,
     STORAGE_SPEC_CODES,
     CreateBody,
-    InstanceBody,
     decode_create,
+)
+from backroom.wire.instances import (
+    InstanceBody,
     decode_list,
     encode_instance,
     encode_instances,

@@ -8,7 +8,7 @@ from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.ports import Clock
 from backroom.resources.instances import Instances
 from backroom.service import Order, TaskService
-from backroom.wire.instances import CreateBody, CreatedBody, decode_create
+from backroom.wire.instance_requests import CreateBody, CreatedBody, decode_create
 from backroom.wire.public_access import PublicAccessBody, decode_public_access
 
 

@@ -11,7 +11,7 @@ from backroom.api.tasks import TaskHandlers
 from backroom.operations.create_instance import CREATE_INSTANCE
 from backroom.operations.delete_instance import DELETE_INSTANCE
 from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP
-from backroom.wire import iam, instances, public_access
+from backroom.wire import iam, instance_requests, instances, public_access
 from backroom.wire import tasks as wire
 
 PROJECT = "/v2/{project_id}"
@@ -80,7 +80,7 @@ def route_table(
             Route(
                 "POST", PROJECT + "/kafka/instances", "CreatePostPaidKafkaInstance",
                 submissions.create_post_paid_kafka_instance, needs_own_project=True,
-                body=instances.CreateBody, answer=instances.CreatedBody,
+                body=instance_requests.CreateBody, answer=instance_requests.CreatedBody,
                 submits=(CREATE_INSTANCE,),
             ),
             Route(

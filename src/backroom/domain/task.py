@@ -51,8 +51,38 @@ class Outcome(StrEnum):
     LOST = "lost"  # the worker died or lost the store
 
 
-class TaskFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is the same of a task in both its forms. `params` is JSON text with secrets masked."""
+class TaskRecord(msgspec.Struct, frozen=True, gc=False):
+    """What anybody may see of a task, as it was stored: made in numbers, and cheap.
+
+    `state` is the word of a State, `kind` that of a Kind; `params` is JSON text with secrets
+    masked. `created_at` never decreases within one instance and kind, so newest first is also last
+    submitted first; `updated_at` >= `created_at`.
+    """
+
+    id: TaskId
+    name: str
+    user_name: str
+    user_id: UserId
+    params: str
+    state: str
+    created_at: Stamp
+    updated_at: Stamp
+    execute_at: Stamp | None
+    kind: str
+    project_id: ProjectId
+    instance_id: InstanceId
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a task, to decide upon. It has a lease (`worker_id`, `epoch`) exactly while it runs.
+
+    `version` grows by one with each stored change and is what the store compares and swaps on.
+    `epoch` grows with each claim: a worker whose epoch is not the stored one has lost its lease.
+    `attempt` counts claims that were not given back by a snooze. `lane` is what it queues in: the
+    instance for a change to it, the task itself for one that may run beside others.
+    `params` is JSON text with secrets masked; `internal` is the typed parameters as JSON, sealed
+    when they hold secrets.
+    """
 
     id: TaskId
     project_id: ProjectId
@@ -63,30 +93,6 @@ class TaskFacts(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_name: str
     params: str
     state: State
-
-
-class TaskRecord(TaskFacts, frozen=True, kw_only=True, gc=False, array_like=True):
-    """What anybody may see of a task, as it was stored: cheap to read in numbers.
-
-    `created_at` never decreases within one instance and kind, so newest first is also last
-    submitted first; `updated_at` >= `created_at`.
-    """
-
-    created_at: Stamp
-    updated_at: Stamp
-    execute_at: Stamp | None = None
-
-
-class Task(TaskFacts, frozen=True, kw_only=True):
-    """All of a task. It has a lease (`worker_id`, `epoch`) exactly while it is running.
-
-    `version` grows by one with each stored change and is what the store compares and swaps on.
-    `epoch` grows with each claim: a worker whose epoch is not the stored one has lost its lease.
-    `attempt` counts claims that were not given back by a snooze. `lane` is what it queues in: the
-    instance for a change to it, the task itself for one that may run beside others.
-    `internal` is the typed parameters as JSON, sealed when they hold secrets.
-    """
-
     created_at: datetime
     updated_at: datetime
     execute_at: datetime | None = None

@@ -12,7 +12,6 @@ import apsw
 
 from backroom.domain.ids import TaskId
 from backroom.domain.task import TaskRecord
-from backroom.store import rows
 from backroom.store.queries import load
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)  # few different statements, so that all stay prepared
@@ -46,8 +45,8 @@ class RecordReader:
         width = next(width for width in WIDTHS if width >= len(asked))
         ids = [task_id for task_id, _ in asked] + [None] * (width - len(asked))
         try:
-            row: Any = self._read(_STATEMENTS[width], ids).fetchone()
-            records = {record.id: record for record in rows.task_records(row[0])}
+            found: Any = self._read(_STATEMENTS[width], ids).fetchall()
+            records = {row[0]: TaskRecord(*row) for row in found}
         except BaseException as problem:  # noqa: BLE001  raised again where it was asked for
             for _, found in asked:
                 if not found.done():

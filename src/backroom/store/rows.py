@@ -4,8 +4,6 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from backroom.domain.account import AccessKey, Role, Token, User
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
 from backroom.domain.stamps import stamp
@@ -18,7 +16,6 @@ from backroom.domain.task import (
     StepRecord,
     StepState,
     Task,
-    TaskRecord,
 )
 
 Row = tuple[Any, ...]
@@ -34,26 +31,6 @@ def optional_stamp(moment: datetime | None) -> str | None:
 
 def optional_moment(text: str | None) -> datetime | None:
     return None if text is None else _moment(text)
-
-
-def task_record(row: Row) -> TaskRecord:
-    return TaskRecord(
-        id=row[0],
-        project_id=row[1],
-        instance_id=row[2],
-        kind=_KINDS[row[3]],
-        name=row[4],
-        user_id=row[5],
-        user_name=row[6],
-        params=row[7],
-        state=_STATES[row[8]],
-        created_at=row[9],
-        updated_at=row[10],
-        execute_at=row[11],
-    )
-
-
-task_records = msgspec.json.Decoder(list[TaskRecord]).decode  # of a JSON array of rows as arrays
 
 
 def task(row: Row) -> Task:

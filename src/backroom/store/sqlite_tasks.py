@@ -57,7 +57,7 @@ class SqliteTaskStore:
 
     async def current(self, lane: str) -> TaskRecord | None:
         row = self._read(_SQL.current, (lane,)).fetchone()
-        return None if row is None else rows.task_record(row)
+        return None if row is None else TaskRecord(*row)
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
         stream = self._stream(wanted)
@@ -85,8 +85,9 @@ class SqliteTaskStore:
         if page.skip >= total:
             return TaskPage([], total)
         start = keys.select(upto - 1 - page.skip) if page.skip else highest
-        found: Any = self._read(_SQL.page, (lowest, start, page.limit)).fetchone()
-        return TaskPage(rows.task_records(found[0]), total)
+        found: Any = self._read(_SQL.page, (lowest, start, page.limit)).fetchall()
+        same = (wanted.kind.value, wanted.project_id, wanted.instance_id)
+        return TaskPage([TaskRecord(*(row + same)) for row in found], total)
 
     def _range(self, stream: Stream, wanted: TaskFilter) -> tuple[int, int]:
         """The lowest and highest key that the times allow; the first above the second if none."""

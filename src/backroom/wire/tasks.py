@@ -69,20 +69,22 @@ class ProgressBody(msgspec.Struct, frozen=True):
     step_list: Sequence[StepBody]
 
 
+_ENDED: dict[str, Status] = {State.SUCCEEDED: Status.SUCCESS, State.FAILED: Status.FAILED}
+
+
 def status_of(record: TaskRecord) -> Status:
     """The word that known clients end on or go on with.
 
     [O] Most waiters know only CREATED as under way and none knows CANCELLED of a background task:
     they would poll it for ever, so it shows as FAILED.
     """
-    if record.state is State.SUCCEEDED:
-        return Status.SUCCESS
-    if record.state is State.FAILED:
-        return Status.FAILED
-    if record.state is State.CANCELLED:
-        return Status.CANCELLED if record.kind is Kind.SCHEDULED else Status.FAILED
+    ended = _ENDED.get(record.state)
+    if ended is not None:
+        return ended
+    if record.state == State.CANCELLED:
+        return Status.CANCELLED if record.kind == Kind.SCHEDULED else Status.FAILED
     operation = CATALOGUE.get(record.name)  # None: a task of another release shows all the same
-    if record.kind is Kind.BACKGROUND and operation is not None and operation.shows_executing:
+    if record.kind == Kind.BACKGROUND and operation is not None and operation.shows_executing:
         return Status.EXECUTING
     return Status.CREATED
 

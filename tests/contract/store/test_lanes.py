@@ -116,7 +116,7 @@ async def test_queue_is_counted_without_the_one_that_runs(tasks):
     assert (await tasks.current(instance_id(1))).id == made[0].id
     task = await claim_one(tasks)
     assert await tasks.queued(instance_id(1)) == 2
-    assert (await tasks.current(instance_id(1))).state is State.RUNNING
+    assert (await tasks.current(instance_id(1))).state == State.RUNNING
     await tasks.write(lifecycle.complete(task, NOW, ()))
     assert await tasks.queued(instance_id(1)) == 2
     assert (await tasks.current(instance_id(1))).id == made[1].id

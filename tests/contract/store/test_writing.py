@@ -216,7 +216,7 @@ async def test_worker_is_fenced_after_its_task_was_rescued(stores):
         with pytest.raises(StaleTask):
             await tasks.write(late)
     assert await everything(stores, lost.id) == before
-    assert (await tasks.current(lost.lane)).state is State.RUNNING
+    assert (await tasks.current(lost.lane)).state == State.RUNNING
 
 
 @promised(TaskStore.write, "a created_at not before that of the task added to the same instance")

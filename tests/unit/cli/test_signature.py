@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from backroom.cli import signature
+from backroom.cli import signature_reports
 from backroom.cli.signature import app
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "signature-vectors.json"
@@ -306,8 +306,8 @@ def test_output_holds_no_escape_sequences(written):
 
 
 def test_table_for_a_terminal_has_both_texts(capsys):
-    signature._print_table("GET\n/signed/", "GET\n/re[ceiv]ed\x1b/")
-    signature._print_table(None, "GET\n/")
+    signature_reports._print_table("GET\n/signed/", "GET\n/re[ceiv]ed\x1b/")
+    signature_reports._print_table(None, "GET\n/")
     shown = capsys.readouterr().out
     assert "/signed/" in shown
     assert "/re[ceiv]ed\\x1b/" in shown
@@ -316,9 +316,9 @@ def test_table_for_a_terminal_has_both_texts(capsys):
 
 def test_terminal_gets_the_table(monkeypatch):
     shown = []
-    monkeypatch.setattr(signature, "_print_table", lambda *texts: shown.append(texts))
-    monkeypatch.setattr(signature.sys, "stdout", Terminal())
-    signature._print_difference("a", "b")
+    monkeypatch.setattr(signature_reports, "_print_table", lambda *texts: shown.append(texts))
+    monkeypatch.setattr(signature_reports.sys, "stdout", Terminal())
+    signature_reports._print_difference("a", "b")
     assert shown == [("a", "b")]
 
 

@@ -49,7 +49,7 @@ class Store:
 TASK = TaskRecord(
     id=TaskId("c" * 32), project_id=PROJECT, instance_id=instance(1).id, kind=Kind.BACKGROUND,
     name="deleteInstance", user_id=UserId("b" * 32), user_name="tester", params="{}",
-    state=State.RUNNING, created_at=stamp(NOW), updated_at=stamp(NOW),
+    state=State.RUNNING, created_at=stamp(NOW), updated_at=stamp(NOW), execute_at=None,
 )  # fmt: skip
 
 

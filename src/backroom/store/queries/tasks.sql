@@ -1,7 +1,7 @@
 -- records --
--- a probe of the unique index on id and a row for each; one value, as above
-SELECT json_group_array(json_array(id, project_id, instance_id, kind, name, user_id, user_name,
-                                   params, state, created_at, updated_at, execute_at))
+-- a probe of the unique index on id and a row for each
+SELECT id, name, user_name, user_id, params, state, created_at, updated_at, execute_at, kind,
+       project_id, instance_id
 FROM tasks WHERE id IN (?)
 
 -- task --
@@ -27,13 +27,10 @@ SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, stat
 FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
 
 -- page --
--- a range of the primary key, read backwards: the rows of the page and no others; one value, because
--- each step of a statement lets other threads in
-SELECT json_group_array(json_array(id, project_id, instance_id, kind, name, user_id, user_name,
-                                   params, state, created_at, updated_at, execute_at))
-FROM (SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state,
-             created_at, updated_at, execute_at
-      FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?)
+-- a range of the primary key, read backwards: the rows of the page and no others, and of these
+-- what is not the same in all of them
+SELECT id, name, user_name, user_id, params, state, created_at, updated_at, execute_at
+FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?
 
 -- key_of --
 SELECT key FROM tasks WHERE id = ?
@@ -142,8 +139,8 @@ SELECT head FROM lanes WHERE worker_id IS NULL AND ready_at <= ? ORDER BY ready_
 SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1
 
 -- current --
-SELECT t.id, t.project_id, t.instance_id, t.kind, t.name, t.user_id, t.user_name, t.params,
-       t.state, t.created_at, t.updated_at, t.execute_at
+SELECT t.id, t.name, t.user_name, t.user_id, t.params, t.state, t.created_at, t.updated_at,
+       t.execute_at, t.kind, t.project_id, t.instance_id
 FROM lanes l JOIN tasks t ON t.key = l.head WHERE l.lane = ?
 
 -- queued --
