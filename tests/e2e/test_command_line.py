@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import pytest
 import requests
+from tests.support.bodies import login_body
 from tests.support.processes import BACKROOM, backroom, environment, serving
 from tests.support.waiting import wait_until
 
@@ -151,17 +152,11 @@ class TestServe:
 
 
 def logged_in(server, env):
-    user = {
-        "name": env["BACKROOM_USER_NAME"],
-        "password": env["BACKROOM_USER_PASSWORD"],
-        "domain": {"name": "backroom"},
-    }
-    login = {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": {"name": env["BACKROOM_REGION"]}},
-        }
-    }
+    login = login_body(
+        env["BACKROOM_USER_NAME"],
+        env["BACKROOM_USER_PASSWORD"],
+        project={"name": env["BACKROOM_REGION"]},
+    )
     answer = requests.post(f"{server.endpoint}/v3/auth/tokens", json=login, timeout=10)
     headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
     return headers, f"/v2/{env['BACKROOM_PROJECT_ID']}/instances/{env['BACKROOM_INSTANCE_ID']}"

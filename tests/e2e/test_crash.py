@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from time import monotonic, sleep
 
 import pytest
+from tests.support.bodies import login_body
 from tests.support.builders import make_instance
 from tests.support.engine_world import SPEC
 from tests.support.histories import read_past, violations
@@ -86,14 +87,12 @@ class Client:
                 return  # killed: what was on its way may be there or not
 
     def _login(self, connection):
-        user = {
-            "name": self._env["BACKROOM_USER_NAME"],
-            "password": self._env["BACKROOM_USER_PASSWORD"],
-            "domain": {"name": "backroom"},
-        }
-        identity = {"methods": ["password"], "password": {"user": user}}
-        scope = {"project": {"id": self._env["BACKROOM_PROJECT_ID"]}}
-        body = json.dumps({"auth": {"identity": identity, "scope": scope}})
+        login = login_body(
+            self._env["BACKROOM_USER_NAME"],
+            self._env["BACKROOM_USER_PASSWORD"],
+            project={"id": self._env["BACKROOM_PROJECT_ID"]},
+        )
+        body = json.dumps(login)
         connection.request("POST", "/v3/auth/tokens", body)
         answer = connection.getresponse()
         assert answer.read()

@@ -4,7 +4,8 @@ import json
 from typing import ClassVar
 
 import pytest
-from tests.support.world import CREATE_BODY, Caller
+from tests.support.bodies import CREATE_BODY
+from tests.support.world import Caller
 
 from backroom.domain.account import Role
 from backroom.domain.errors import StoreUnavailable

@@ -1,7 +1,7 @@
 """Instances from their creation to their end, and that each submitting row makes its tasks."""
 
 import pytest
-from tests.support.world import CREATE_BODY
+from tests.support.bodies import CREATE_BODY
 
 from backroom.domain.instance import InstanceStatus, changed
 

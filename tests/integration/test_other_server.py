@@ -7,6 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 import uvicorn
+from tests.support.bodies import login_body
 
 from backroom.bootstrap import assemble
 from backroom.first_start import prepare
@@ -56,12 +57,8 @@ def test_uvicorn_serves_a_list_a_write_and_a_refusal(tmp_path):
                 answer = connection.getresponse()
                 return answer.status, answer.headers, answer.read()
 
-            user = {"name": key.user_name, "password": password, "domain": {"name": "backroom"}}
-            identity = {"methods": ["password"], "password": {"user": user}}
-            scope = {"project": {"id": key.project_id}}
-            status, headers, _ = call(
-                "POST", "/v3/auth/tokens", {"auth": {"identity": identity, "scope": scope}}
-            )
+            login = login_body(key.user_name, password, project={"id": key.project_id})
+            status, headers, _ = call("POST", "/v3/auth/tokens", login)
             assert status == 201
             token = {"X-Auth-Token": headers["X-Subject-Token"]}
             status, _, body = call("GET", f"/v2/{key.project_id}/instances", **token)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tests.support.world import CREATE_BODY as CREATE
+from tests.support.bodies import CREATE_BODY as CREATE
 from tests.support.world import Caller
 
 from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP

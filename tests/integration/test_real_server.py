@@ -7,6 +7,7 @@ import subprocess
 from http.client import HTTPSConnection
 
 import pytest
+from tests.support.bodies import login_body
 from tests.support.processes import environment
 
 pytestmark = pytest.mark.slow
@@ -56,17 +57,11 @@ def raw(served, context, request):
 
 def test_a_session_by_token(served, connection):
     env = environment(served.data)
-    user = {
-        "name": env["BACKROOM_USER_NAME"],
-        "password": env["BACKROOM_USER_PASSWORD"],
-        "domain": {"name": "backroom"},
-    }
-    login = {
-        "auth": {
-            "identity": {"methods": ["password"], "password": {"user": user}},
-            "scope": {"project": {"name": env["BACKROOM_REGION"]}},
-        }
-    }
+    login = login_body(
+        env["BACKROOM_USER_NAME"],
+        env["BACKROOM_USER_PASSWORD"],
+        project={"name": env["BACKROOM_REGION"]},
+    )
     response, _ = ask(connection, "POST", LOGIN, json.dumps(login))
     assert response.status == 201
     token = {"X-Auth-Token": response.headers["X-Subject-Token"]}

@@ -4,7 +4,8 @@ import json
 from datetime import timedelta
 
 import pytest
-from tests.support.world import CREATE_BODY, STARTED_AT, Caller
+from tests.support.bodies import CREATE_BODY
+from tests.support.world import STARTED_AT, Caller
 
 from backroom.domain.account import Identity, Role
 from backroom.domain.errors import AdminOnly

@@ -43,9 +43,8 @@ class Worker:
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
-                self._is_recovered = (
-                    False  # a claim may have been kept although its answer was lost
-                )
+                # a claim may have been kept although its answer was lost
+                self._is_recovered = False
                 due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
             net = self._around.clock.now() + timedelta(seconds=POLL_S)
             await self._around.clock.wait(self._wakeup, net if due_at is None else min(due_at, net))

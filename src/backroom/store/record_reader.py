@@ -45,8 +45,8 @@ class RecordReader:
         width = next(width for width in WIDTHS if width >= len(asked))
         ids = [task_id for task_id, _ in asked] + [None] * (width - len(asked))
         try:
-            found: Any = self._read(_STATEMENTS[width], ids).fetchall()
-            records = {row[0]: TaskRecord(*row) for row in found}
+            fetched: Any = self._read(_STATEMENTS[width], ids).fetchall()
+            records = {row[0]: TaskRecord(*row) for row in fetched}
         except BaseException as problem:  # noqa: BLE001  raised again where it was asked for
             for _, found in asked:
                 if not found.done():

@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from huaweicloudsdkkafka.v2 import CreateInstanceByEngineReq
+from tests.support.bodies import CREATE_BODY
 
 from backroom.domain import errors
 from backroom.domain.account import Identity, Role
@@ -17,19 +18,7 @@ INSTANCE = InstanceId("4fdd8f3d-5d3c-4f0e-9c5e-3b6a3f9f1a01")
 NOW = datetime(2020, 3, 31, 1, 36, 27, 87_000, tzinfo=UTC)
 WHO = Identity(PROJECT, UserId("b" * 32), "tester", Role.OPERATOR)
 
-ASKED = {
-    "name": "kafka-test",
-    "engine": "kafka",
-    "engine_version": "2.7",
-    "broker_num": 3,
-    "storage_space": 300,
-    "vpc_id": "1a28dcc5-c90d-421c-82bb-783f30f5b40a",
-    "security_group_id": "0cc8fdb7-872a-49da-a062-88ccc39463b5",
-    "subnet_id": "ebba7994-260d-42ab-bce1-39a08b365dc8",
-    "available_zones": ["ae04cf9d61544df3806a3feeb401b204"],
-    "product_id": "c6.2u4g.cluster",
-    "storage_spec_code": "dms.physical.storage.ultra.v2",
-}
+ASKED = CREATE_BODY
 SASL = {"ssl_enable": True, "access_user": "root-1", "password": "Secret_01"}
 
 

@@ -45,7 +45,6 @@ INSERT INTO streams (instance_id, kind, project_id, first_ordinal, last_ordinal,
 VALUES (:instance_id, :kind, :project_id, 1, 1, :created_at, 1)
 ON CONFLICT (instance_id, kind) DO UPDATE SET
     last_ordinal = last_ordinal + 1,
-    first_ordinal = iif(live = 0, last_ordinal + 1, first_ordinal),
     live = live + 1,
     last_created_at = max(last_created_at, excluded.last_created_at)
 RETURNING id, last_ordinal, last_created_at
