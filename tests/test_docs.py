@@ -145,9 +145,10 @@ def test_every_route_is_on_a_page():
     calls = [operation for path, operation in rows if not path.startswith("/backroom/")]
 
     assert len(calls) > 15
-    assert _missing(calls, _hand_written_wire() + _ALSO_ANSWERED) == []
+    assert _missing(calls, _hand_written_wire() + _HEALTH.read_text("utf-8") + _ALSO_ANSWERED) == []
 
 
+_HEALTH = DOCS / "howto" / "health-and-metrics.md"
 _ALSO_ANSWERED = "KeystoneListAuthProjects"  # KeystoneListProjects under another path
 
 

@@ -1,30 +1,56 @@
 """Wires adapters to the middle. The only module that names them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from backroom.api.app import Application
 from backroom.api.authentication import Authentication
+from backroom.api.configs import ConfigHandlers
+from backroom.api.health import HealthHandlers
 from backroom.api.iam import IamHandlers
 from backroom.api.instances import InstanceHandlers
+from backroom.api.measures import Measures
+from backroom.api.native import NativeEventHandlers, NativeTaskHandlers
+from backroom.api.reassignment import ReassignmentHandlers
 from backroom.api.routes import RouteTable
+from backroom.api.streams import EventStreams
 from backroom.api.submissions import SubmissionHandlers
 from backroom.api.table import route_table
 from backroom.api.tasks import TaskHandlers
+from backroom.api.topics import TopicHandlers
+from backroom.api.watching import Watch
 from backroom.clock import SystemClock
 from backroom.domain.errors import BackroomError
-from backroom.engine.attempt import Surroundings
+from backroom.engine.surroundings import Surroundings
 from backroom.platforms.simulated import SimulatedPlatform
-from backroom.ports import Clock
+from backroom.platforms.simulated_kafka import SimulatedKafka
+from backroom.ports import (
+    AccountStore,
+    Clock,
+    ClusterStore,
+    InstanceStore,
+    Journal,
+    TaskFinder,
+    TaskStore,
+    Vault,
+)
 from backroom.resources.accounts import Accounts
+from backroom.resources.configs import Configs
 from backroom.resources.instances import Instances
+from backroom.resources.reassignments import Reassignments
+from backroom.resources.topics import Topics
 from backroom.service import TaskService
 from backroom.settings import DATABASE_FILE, KEY_FILE, Settings
 from backroom.store.connection import MEMORY, connect, migrate
+from backroom.store.postgres_url import SCHEMES as POSTGRES
+from backroom.store.postgres_url import without_password
 from backroom.store.sqlite_accounts import SqliteAccountStore
+from backroom.store.sqlite_finder import SqliteTaskFinder
 from backroom.store.sqlite_instances import SqliteClusterStore, SqliteInstanceStore
+from backroom.store.sqlite_journal import SqliteJournal
 from backroom.store.sqlite_tasks import SqliteTaskStore
 from backroom.store.vault import FileVault
 from backroom.store.writer import Writer
@@ -37,32 +63,128 @@ class CannotServe(BackroomError):
     """Something about this machine or these settings forbids to start; the text says what to do."""
 
 
+Within = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True)
+class _Stores:
+    """All stores of one process, and the clock that what they keep compares on."""
+
+    clock: Clock
+    tasks: TaskStore
+    finder: TaskFinder
+    journal: Journal
+    instances: InstanceStore
+    clusters: ClusterStore
+    accounts: AccountStore
+    opened: Within
+    alone: Within
+    close: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Backroom:
-    """All parts of one process, wired. `wakeup` is set when a lane may have become ready."""
+    """All parts of one process, wired. `wakeup` is set when a lane may have become ready.
+
+    The stores may be used within `opened`. Of all processes on one database, one at a time is
+    within `alone`.
+    """
 
     settings: Settings
     clock: Clock
-    tasks: SqliteTaskStore
-    instances: SqliteInstanceStore
-    account_store: SqliteAccountStore
+    tasks: TaskStore
+    finder: TaskFinder
+    journal: Journal
+    instances: InstanceStore
+    account_store: AccountStore
     accounts: Accounts
     platform: SimulatedPlatform
+    kafka: SimulatedKafka
     service: TaskService
     application: Application
     table: RouteTable
     around: Surroundings
     wakeup: asyncio.Event
+    opened: Within
+    alone: Within
     close: Callable[[], None]
 
 
 def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
-    """Open the store (its schema brought up to date) and wire everything; starts nothing.
+    """Wire everything; a SQLite store is opened at once, its schema brought up to date.
 
     Raises CannotServe, StoreUnavailable.
     """
-    clock = clock or SystemClock()
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    wakeup = asyncio.Event()
+    vault = FileVault(settings.data / KEY_FILE)
+    make = _postgres_stores if is_shared(settings) else _sqlite_stores
+    stores = make(settings, clock, vault, wakeup)
+    clock, tasks, finder, instances = stores.clock, stores.tasks, stores.finder, stores.instances
+    accounts = Accounts(stores.accounts, clock, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME)
+    platform = SimulatedPlatform(stores.clusters, clock, settings.timings)
+    kafka = SimulatedKafka(stores.clusters, platform, clock, settings.kafka_timings)
+    configs = Configs(kafka, instances)
+    service = TaskService(tasks, finder, instances, vault, clock, settings.limits)
+    shown = Instances(instances, tasks)
+    measures = Measures()
+    stopping = asyncio.Event()
+    journal = stores.journal
+    watch = Watch(journal, clock, stopping)
+    table = route_table(
+        TaskHandlers(service, clock, watch),
+        SubmissionHandlers(service, shown, clock),
+        InstanceHandlers(shown),
+        IamHandlers(accounts, (settings.region,)),
+        TopicHandlers(Topics(kafka, instances, tasks, stores.clusters, clock)),
+        ConfigHandlers(service, configs),
+        ReassignmentHandlers(service, Reassignments(kafka, finder), configs, clock),
+        HealthHandlers(finder, measures, clock),
+        NativeTaskHandlers(service, clock),
+        NativeEventHandlers(service, instances, journal, EventStreams(journal, watch)),
+    )
+
+    return Backroom(
+        settings=settings,
+        clock=clock,
+        tasks=tasks,
+        finder=finder,
+        journal=journal,
+        instances=instances,
+        account_store=stores.accounts,
+        accounts=accounts,
+        platform=platform,
+        kafka=kafka,
+        service=service,
+        application=Application(
+            table,
+            Authentication(accounts, stores.accounts, clock, service.submitted_before),
+            measures,
+        ),
+        table=table,
+        around=Surroundings(tasks, instances, platform, clock, vault, stopping, kafka),
+        wakeup=wakeup,
+        opened=stores.opened,
+        alone=stores.alone,
+        close=stores.close,
+    )
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether processes on several hosts may use the database at once."""
+    return (settings.database or "").startswith(POSTGRES)
+
+
+def shown_database(settings: Settings) -> str | None:
+    """The URL without a password."""
+    url = settings.database
+    return without_password(url) if url is not None and is_shared(settings) else url
+
+
+def _sqlite_stores(
+    settings: Settings, clock: Clock | None, vault: Vault, wakeup: asyncio.Event
+) -> _Stores:
+    clock = clock or SystemClock()
     database = _database(settings)
     if isinstance(database, Path):
         database.touch(mode=0o600)  # SQLite gives its side files the same mode
@@ -71,41 +193,59 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     in_memory = str(database) == MEMORY
     writer = Writer(writing, on_thread=not in_memory)
     reader = writing if in_memory else connect(database)
-    wakeup = asyncio.Event()
-    vault = FileVault(settings.data / KEY_FILE)
-    tasks = SqliteTaskStore(reader, writer, wakeup.set)
-    instances = SqliteInstanceStore(reader, writer)
-    account_store = SqliteAccountStore(reader, writer, vault)
-    accounts = Accounts(account_store, clock, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME)
-    platform = SimulatedPlatform(SqliteClusterStore(reader, writer), clock, settings.timings)
-    service = TaskService(tasks, instances, vault, clock)
-    shown = Instances(instances, tasks)
-    table = route_table(
-        TaskHandlers(service, clock),
-        SubmissionHandlers(service, shown, clock),
-        InstanceHandlers(shown),
-        IamHandlers(accounts, (settings.region,)),
-    )
+    journal = SqliteJournal(reader, clock)
 
     def close() -> None:
         writer.close()
         if not in_memory:
             reader.close()
 
-    return Backroom(
-        settings=settings,
+    return _Stores(
         clock=clock,
-        tasks=tasks,
-        instances=instances,
-        account_store=account_store,
-        accounts=accounts,
-        platform=platform,
-        service=service,
-        application=Application(table, Authentication(accounts, account_store, clock)),
-        table=table,
-        around=Surroundings(tasks, instances, platform, clock, vault, asyncio.Event()),
-        wakeup=wakeup,
+        tasks=SqliteTaskStore(reader, writer, wakeup.set, journal.ring),
+        finder=SqliteTaskFinder(reader, writer),
+        journal=journal,
+        instances=SqliteInstanceStore(reader, writer),
+        clusters=SqliteClusterStore(reader, writer),
+        accounts=SqliteAccountStore(reader, writer, vault),
+        opened=nullcontext,
+        alone=nullcontext,
         close=close,
+    )
+
+
+def _postgres_stores(
+    settings: Settings, clock: Clock | None, vault: Vault, wakeup: asyncio.Event
+) -> _Stores:
+    from backroom.store.postgres_stores import (  # noqa: PLC0415  asyncpg: 50 ms of every start
+        OtherKey,
+        PostgresStores,
+    )
+
+    stores = PostgresStores(settings.database or "", vault, wakeup.set)
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[None]:
+        try:
+            async with stores.opened():
+                yield
+        except OtherKey as error:
+            raise CannotServe(
+                f"{error}; copy {KEY_FILE} from the data folder of another process of this "
+                f"deployment to {settings.data}"
+            ) from None
+
+    return _Stores(
+        clock=clock or stores.clock,
+        tasks=stores.tasks,
+        finder=stores.finder,
+        journal=stores.journal,
+        instances=stores.instances,
+        clusters=stores.clusters,
+        accounts=stores.accounts,
+        opened=opened,
+        alone=stores.alone,
+        close=stores.close,
     )
 
 
@@ -117,4 +257,7 @@ def _database(settings: Settings) -> Path | str:
         return MEMORY
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
-    raise CannotServe(f"--database {url.partition('://')[0]}: only sqlite:///PATH so far")
+    scheme, is_url, _ = url.partition("://")  # what is no URL may hold a password
+    raise CannotServe(
+        f"--database {scheme if is_url else '...'}: only sqlite:///PATH and postgresql://USER@HOST/NAME"
+    )

@@ -47,7 +47,9 @@ async def prepare(backroom: Backroom) -> bool:
 
 async def _add_demo_instance(backroom: Backroom, key: AccessKey) -> None:
     instance_id = new_instance_id()
-    spec = ClusterSpec(broker_count=3, storage_gb=300, kafka_version="2.7")
+    spec = ClusterSpec(
+        broker_count=3, storage_gb=300, kafka_version="2.7", flavor="c6.2u4g.cluster"
+    )
     cluster = await backroom.platform.adopt_cluster(instance_id, spec)
     await backroom.instances.save(
         Instance(
@@ -62,7 +64,7 @@ async def _add_demo_instance(backroom: Backroom, key: AccessKey) -> None:
             engine_version=spec.kafka_version,
             broker_count=spec.broker_count,
             storage_gb=spec.storage_gb,
-            product_id="c6.2u4g.cluster",
+            product_id=spec.flavor,
             storage_spec_code="dms.physical.storage.high.v2",
             vpc_id="backroom-vpc",
             subnet_id="backroom-subnet",

@@ -5,20 +5,31 @@ what a real Kafka, and a database shared by many processes, can keep.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from backroom.domain.account import AccessKey, Project, Token, User
-from backroom.domain.filter import Page, TaskFilter, TaskPage
+from backroom.domain.chain import ChainHead, SealedEvent
+from backroom.domain.filter import (
+    EventFilter,
+    Found,
+    Page,
+    Position,
+    TaskFilter,
+    TaskPage,
+    TaskSearch,
+)
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
 from backroom.domain.instance import Broker, Instance, InstanceFilter
 from backroom.domain.task import (
     AttemptRecord,
     Change,
     Event,
+    Receipt,
+    State,
     StepRecord,
     Task,
     TaskRecord,
@@ -44,7 +55,10 @@ class TaskStore(Protocol):
         is written only where the stored version is one less; one that releases or ends a task
         moves its lane on. An instance of version 1 is added; any other only where the stored
         version is one less. Else StaleTask, also for one to be added that is there already.
-        Durable when it returns.
+
+        Limits that the submit would pass raise QuotaReached; a receipt whose token is taken, and
+        not over at the task's created_at, raises ClientTokenTaken. Each event gets the next place
+        in its project's hash chain. Durable when it returns.
         """
 
     async def get(self, task_id: TaskId) -> Task | None:
@@ -58,9 +72,6 @@ class TaskStore(Protocol):
 
     async def current(self, lane: str) -> TaskRecord | None:
         """The task at the head of a lane: running, or next to run; None for an empty lane."""
-
-    async def queued(self, lane: str) -> int:
-        """How many waiting tasks a lane has."""
 
     async def history(self, task_id: TaskId) -> History: ...
 
@@ -77,11 +88,91 @@ class TaskStore(Protocol):
     async def beat(self, worker_id: WorkerId, now: datetime) -> None:
         """Say that this worker lives. All its leases stand on this one row."""
 
+    async def hurry(self, now: datetime) -> None:
+        """Make every background task that waits for a later moment due now.
+
+        For a clock that went back: what was snoozed would wait as long as the jump. A task that
+        comes too early looks at the world and waits again.
+        """
+
     async def dead_workers(self, beaten_before: datetime) -> list[WorkerId]:
         """Workers that hold running tasks and whose last beat is before that moment."""
 
     async def held(self, worker_id: WorkerId) -> list[Task]:
         """Running tasks of this worker, the longest held first."""
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where a waiting task is in its lane: behind `holder`, and behind these that wait, in order.
+
+    `holder` runs in the lane now; None when nobody does. `ready_at` is when the lane's head may be
+    claimed.
+    """
+
+    holder: Task | None
+    ahead: tuple[str, ...]  # names of the tasks that wait before it
+    ready_at: datetime | None
+
+
+class Tally(msgspec.Struct, frozen=True):
+    state: State
+    name: str
+    count: int
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What is in flight. `deepest` counts the tasks of the longest lane; moments None if none."""
+
+    tallies: tuple[Tally, ...]
+    lanes: int
+    deepest: int
+    oldest_claim_at: datetime | None
+    oldest_beat_at: datetime | None  # of the workers that hold running tasks
+    overdue_since: datetime | None  # since when the lane has been ready that waits longest
+
+
+class TaskFinder(Protocol):
+    """What people ask about tasks; nothing that runs one needs it."""
+
+    async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
+        """Newest first by (created_at, key); the cost is bounded, however few match."""
+
+    async def place(self, task: Task) -> Place:
+        """Of a waiting task."""
+
+    async def durations(self, name: str) -> Mapping[str, float]:
+        """Median seconds of each step over the last 20 tasks of this name that succeeded."""
+
+    async def load(self) -> Load: ...
+
+    async def ended(self, before: datetime, limit: int) -> list[Task]:
+        """Tasks that ended before that moment, oldest end first."""
+
+    async def surplus(self, most: int, limit: int) -> list[Task]:
+        """The oldest ended tasks of instances that keep more than `most` of one kind."""
+
+    async def receipt(self, project_id: ProjectId, token: str, now: datetime) -> Receipt | None:
+        """What was answered to this client token; None for an unknown one and one that is over."""
+
+    async def forget_receipts(self, now: datetime) -> None:
+        """Drop those that are over."""
+
+
+class Journal(Protocol):
+    """The events of each project, in the order they were committed; they are never changed."""
+
+    async def events(self, wanted: EventFilter, limit: int) -> list[SealedEvent]:
+        """In order of sequence. What is returned once is never preceded by anything later."""
+
+    async def head(self, project_id: ProjectId) -> ChainHead:
+        """The last event's place and hash; sequence 0 and GENESIS where there is none."""
+
+    @property
+    def rung(self) -> int:
+        """Grows whenever events may have been written, by any process; read it before `events`."""
+
+    async def wait(self, rung: int, until: datetime) -> None:
+        """Return once `rung` is another than this, or at `until`."""
 
 
 class InstanceStore(Protocol):
@@ -103,7 +194,7 @@ class InstanceStore(Protocol):
 
 class AccountStore(Protocol):
     async def access_key(self, access_key: str) -> AccessKey | None:
-        """As last written; a change by another process may take 10 ms to be seen.
+        """As last written; a change by another process may take a second to be seen.
 
         By this process, a revoked key is gone at once.
         """
@@ -140,19 +231,19 @@ class AccountStore(Protocol):
 
 
 class ClusterStore(Protocol):
-    """Where a platform keeps what it must know in every process."""
+    """Where a platform keeps what it must know in every process, a few documents a cluster."""
 
-    async def load(self, instance_id: InstanceId) -> tuple[bytes, int] | None:
+    async def load(self, instance_id: InstanceId, part: str) -> tuple[bytes, int] | None:
         """The document and its version."""
 
-    async def save(self, instance_id: InstanceId, document: bytes, version: int) -> None:
+    async def save(self, instance_id: InstanceId, part: str, document: bytes, version: int) -> None:
         """Version 1 adds, any other is written only where the stored version is one less.
 
         Else StaleTask.
         """
 
     async def remove(self, instance_id: InstanceId) -> None:
-        """Gone, or was not there."""
+        """All parts. Gone, or was not there."""
 
 
 class PublicAddress(msgspec.Struct, frozen=True):
@@ -160,18 +251,37 @@ class PublicAddress(msgspec.Struct, frozen=True):
     address: str
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What one broker runs on, and which of its processes that is.
+
+    `incarnation` is another text after each start (a pid with its boot time, the uid of a pod);
+    None while there is no process. Two of them say nothing about which was first.
+    """
+
+    id: int  # the broker's
+    incarnation: str | None
+    flavor: str = ""  # empty where the platform doesn't know
+
+
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
-    """The brokers behind an instance as last observed. `public` is in broker order."""
+    """The brokers behind an instance as last observed.
+
+    `brokers`, `machines` and `public` are in broker order; `storage_gb` is what the disks of all
+    brokers have together. Whether replicas are in sync, only the brokers know: ask KafkaAdmin.
+    """
 
     brokers: tuple[Broker, ...]
     running: tuple[int, ...]  # ids of the brokers that answer
     public: tuple[PublicAddress, ...] = ()
+    machines: tuple[Machine, ...] = ()
+    storage_gb: int = 0
 
 
 class ClusterSpec(msgspec.Struct, frozen=True, kw_only=True):
     broker_count: int
-    storage_gb: int
+    storage_gb: int  # of all brokers together
     kafka_version: str
+    flavor: str = ""  # of machine; empty where the platform is to choose
 
 
 class Platform(Protocol):
@@ -192,8 +302,186 @@ class Platform(Protocol):
 
     async def detach_public(self, instance_id: InstanceId) -> None: ...
 
+    async def restart_broker(
+        self, instance_id: InstanceId, broker_id: int, incarnation: str | None
+    ) -> None:
+        """Replace this incarnation by another; nothing where there is another one already."""
+
+    async def change_flavor(self, instance_id: InstanceId, broker_id: int, flavor: str) -> None:
+        """Move one broker to another flavor of machine, which restarts it."""
+
+    async def extend_storage(self, instance_id: InstanceId, storage_gb: int) -> None:
+        """Let the disks of all brokers together have so much; nothing where they have."""
+
+    async def add_brokers(self, instance_id: InstanceId, broker_count: int) -> None:
+        """Let there be so many in all, the new ones with the next ids and with disks like the old.
+
+        Nothing where there are so many. No partition moves to them by itself.
+        """
+
     async def observe(self, instance_id: InstanceId) -> Cluster | None:
         """None when there is no cluster, or not yet, or no longer."""
+
+
+class ItemError(msgspec.Struct, frozen=True):
+    """Why one item of a request was refused: Kafka's own name of the error, and its words."""
+
+    code: str
+    message: str = ""
+
+
+class TopicPartition(msgspec.Struct, frozen=True, order=True):
+    topic: str
+    partition: int
+
+
+class Partition(msgspec.Struct, frozen=True, kw_only=True):
+    """`replicas` are brokers, the preferred leader first; old and new ones while they move."""
+
+    id: int
+    replicas: tuple[int, ...]
+    in_sync: tuple[int, ...]
+    leader: int | None  # None while there is none
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
+    """`partitions` by id."""
+
+    name: str
+    partitions: tuple[Partition, ...]
+    is_internal: bool = False
+
+
+class NewTopic(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    partition_count: int
+    replication_factor: int
+    configs: Mapping[str, str] = {}
+
+
+class NewPartitions(msgspec.Struct, frozen=True, kw_only=True):
+    """`replicas` of each partition to be added, in order; the cluster chooses where it is empty."""
+
+    total_count: int
+    replicas: tuple[tuple[int, ...], ...] = ()
+
+
+class ConfigResource(msgspec.Struct, frozen=True, order=True):
+    """`name` is the topic's, or the broker's id; empty for what is set for all brokers at once."""
+
+    kind: Literal["topic", "broker"]
+    name: str
+
+
+class ConfigEntry(msgspec.Struct, frozen=True):
+    """`is_override` where the value was set on this very resource and can be taken away again."""
+
+    value: str
+    is_override: bool = False
+    is_read_only: bool = False  # no alter, only a restart with another file changes it
+
+
+class Reassignment(msgspec.Struct, frozen=True):
+    """A partition on its way. `replicas` are all it has now: those it is to have come first."""
+
+    replicas: tuple[int, ...]
+    adding: tuple[int, ...]
+    removing: tuple[int, ...]
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        return tuple(broker for broker in self.replicas if broker not in self.removing)
+
+
+class PartitionLog(msgspec.Struct, frozen=True, kw_only=True):
+    """Offsets of a partition's leader; `written_at` None where nothing was written."""
+
+    start_offset: int
+    end_offset: int
+    written_at: datetime | None
+
+
+class KafkaAdmin(Protocol):
+    """What can be asked of the brokers of one instance over Kafka's own protocol.
+
+    A change that was acknowledged is durable, and may not be seen by reads for a while: any broker
+    answers, each with what it knows. So whoever changes something looks until it is there, and
+    takes "unknown" shortly after an own change for "not yet".
+
+    Items of one request succeed or fail each for itself: every method that changes something
+    returns for each item None, or the ItemError with Kafka's name for it. Nothing is undone where
+    another item failed.
+
+    Every method may raise KafkaUnavailable: nothing was changed, try again. One that changes
+    something may raise OutcomeUnknown: it was done, or not, or in part. Verify, don't assume.
+    """
+
+    async def brokers(self, instance_id: InstanceId) -> tuple[Broker, ...]:
+        """Those that answer, by id."""
+
+    async def topics(
+        self, instance_id: InstanceId, names: Collection[str] | None = None
+    ) -> Mapping[str, Topic]:
+        """All, or these; what is not there, or not seen yet, is left out."""
+
+    async def create_topics(
+        self, instance_id: InstanceId, topics: Sequence[NewTopic]
+    ) -> Mapping[str, ItemError | None]:
+        """TOPIC_ALREADY_EXISTS, INVALID_REPLICATION_FACTOR, INVALID_PARTITIONS, INVALID_CONFIG."""
+
+    async def delete_topics(
+        self, instance_id: InstanceId, names: Collection[str]
+    ) -> Mapping[str, ItemError | None]:
+        """UNKNOWN_TOPIC_OR_PARTITION."""
+
+    async def create_partitions(
+        self, instance_id: InstanceId, wanted: Mapping[str, NewPartitions]
+    ) -> Mapping[str, ItemError | None]:
+        """UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_REPLICA_ASSIGNMENT."""
+
+    async def configs(
+        self, instance_id: InstanceId, resources: Collection[ConfigResource]
+    ) -> Mapping[ConfigResource, Mapping[str, ConfigEntry]]:
+        """What is in force for each; a resource that is not there, or not seen yet, is left out.
+
+        A replication throttle of a broker is named only where it is set.
+        """
+
+    async def alter_configs(
+        self,
+        instance_id: InstanceId,
+        changes: Mapping[ConfigResource, Mapping[str, str | None]],
+    ) -> Mapping[ConfigResource, ItemError | None]:
+        """Set these names and leave the others; None takes an override away, or there was none.
+
+        INVALID_CONFIG for a value that is no good, INVALID_REQUEST for one that is read-only,
+        UNKNOWN_TOPIC_OR_PARTITION, BROKER_NOT_AVAILABLE.
+        """
+
+    async def reassign(
+        self, instance_id: InstanceId, targets: Mapping[TopicPartition, tuple[int, ...] | None]
+    ) -> Mapping[TopicPartition, ItemError | None]:
+        """Begin to move partitions to these replicas; None cancels, and what was before is back.
+
+        The same target again while it is under way changes nothing. INVALID_REPLICA_ASSIGNMENT,
+        UNKNOWN_TOPIC_OR_PARTITION, and NO_REASSIGNMENT_IN_PROGRESS for a cancel.
+        """
+
+    async def reassignments(self, instance_id: InstanceId) -> Mapping[TopicPartition, Reassignment]:
+        """Those under way, whoever began them."""
+
+    async def replica_sizes(
+        self, instance_id: InstanceId, topics: Collection[str]
+    ) -> Mapping[TopicPartition, Mapping[int, int]]:
+        """Bytes by broker, those on their way with what they have; only of brokers that answer."""
+
+    async def elect_preferred_leaders(
+        self, instance_id: InstanceId, partitions: Collection[TopicPartition]
+    ) -> Mapping[TopicPartition, ItemError | None]:
+        """ELECTION_NOT_NEEDED where it leads already; PREFERRED_LEADER_NOT_AVAILABLE."""
+
+    async def logs(self, instance_id: InstanceId, topic: str) -> Mapping[int, PartitionLog]:
+        """By partition; a partition without a leader is left out."""
 
 
 class Clock(Protocol):
@@ -216,10 +504,27 @@ __all__ = [
     "Cluster",
     "ClusterSpec",
     "ClusterStore",
+    "ConfigEntry",
+    "ConfigResource",
     "History",
     "InstanceStore",
+    "ItemError",
+    "Journal",
+    "KafkaAdmin",
+    "Load",
+    "Machine",
+    "NewPartitions",
+    "NewTopic",
+    "Partition",
+    "PartitionLog",
+    "Place",
     "Platform",
     "PublicAddress",
+    "Reassignment",
+    "Tally",
+    "TaskFinder",
     "TaskStore",
+    "Topic",
+    "TopicPartition",
     "Vault",
 ]

@@ -17,9 +17,10 @@ import msgspec
 from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
-from backroom.bootstrap import Backroom, CannotServe, assemble
+from backroom.bootstrap import Backroom, CannotServe, assemble, shown_database
 from backroom.certificates import make_certificates, tls_files
 from backroom.domain.ids import WorkerId
+from backroom.engine.cleaner import Cleaner
 from backroom.engine.rescuer import Rescuer
 from backroom.engine.worker import Worker
 from backroom.first_start import prepare
@@ -50,7 +51,7 @@ async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[N
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with _only_server(settings.data):
+    with only_server(settings.data):
         async with running(settings, stop) as (backroom, endpoint):
             gc.freeze()
             gc.set_threshold(YOUNG_OBJECTS, 10, 10)
@@ -66,11 +67,15 @@ async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tupl
     """
     backroom = assemble(settings)
     with closing(backroom):
-        # a first start has two slow parts: a password's hash and a CA
-        await asyncio.gather(prepare(backroom), asyncio.to_thread(_make_certificates, settings))
-        await _refuse_generated_keys_in_public(backroom)
-        async with _engine(backroom, stop), _http(backroom) as endpoint:
-            yield backroom, endpoint
+        async with backroom.opened():
+            # a first start has two slow parts: a password's hash and a CA
+            async with backroom.alone():
+                await asyncio.gather(
+                    prepare(backroom), asyncio.to_thread(_make_certificates, settings)
+                )
+            await _refuse_generated_keys_in_public(backroom)
+            async with _engine(backroom, stop), _http(backroom) as endpoint:
+                yield backroom, endpoint
 
 
 @asynccontextmanager
@@ -81,7 +86,9 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
     worker_id = _worker_id(backroom.settings.data)
     worker = Worker(worker_id, backroom.around, backroom.wakeup, backroom.settings.slots)
     rescuer = Rescuer(worker_id, backroom.around)
-    loops = [asyncio.create_task(worker.run()), asyncio.create_task(rescuer.run())]
+    settings = backroom.settings
+    cleaner = Cleaner(backroom.around, backroom.finder, settings.retention_days, settings.keep_most)
+    loops = [asyncio.create_task(loop.run()) for loop in (worker, rescuer, cleaner)]
     for loop in loops:
         loop.add_done_callback(lambda _: stop.set())  # nothing would run tasks any more
     try:
@@ -96,11 +103,11 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
 @asynccontextmanager
 async def _http(backroom: Backroom) -> AsyncIterator[str]:
     settings = backroom.settings
+    if settings.role == "worker":
+        yield "worker"
+        return
     port = settings.port or _free_port(settings.host)
     endpoint = f"{settings.scheme}://{_host_in_url(reachable(settings.host))}:{port}"
-    if settings.role == "worker":
-        yield endpoint
-        return
     _require_free(settings.host, port)
     files = None if settings.is_plain_http else tls_files(settings.data / TLS_FOLDER)
     server = Server(
@@ -118,10 +125,11 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
     serving = asyncio.create_task(server.serve())
     try:
         await _answers(serving, reachable(settings.host), port, is_tls=files is not None)
-        written = msgspec.json.encode(ServerFile(endpoint, os.getpid(), settings.database))
+        written = msgspec.json.encode(ServerFile(endpoint, os.getpid(), shown_database(settings)))
         (settings.data / SERVER_FILE).write_bytes(written)
         yield endpoint
     finally:
+        backroom.around.stopping.set()  # event streams end, and nothing else keeps connections
         server.stop()  # type: ignore[no-untyped-call]  # granian has no types there
         await serving
 
@@ -157,11 +165,11 @@ async def _ask(host: str, port: int, *, is_tls: bool) -> None:
 
 
 def _make_certificates(settings: Settings) -> None:
-    if not settings.is_plain_http:
+    if not settings.is_plain_http and settings.role != "worker":
         make_certificates(settings.data / TLS_FOLDER)
 
 
-def _only_server(data: Path) -> IO[bytes]:
+def only_server(data: Path) -> IO[bytes]:
     """The lock of a data folder: two processes on one SQLite file would run tasks twice."""
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)

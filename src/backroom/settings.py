@@ -5,11 +5,16 @@ from pathlib import Path
 
 import msgspec
 
+from backroom.domain.task import QueueLimits
+from backroom.engine.cleaner import KEEP_MOST, RETENTION_DAYS
 from backroom.platforms.simulated import Timings
+from backroom.platforms.simulated_kafka import KafkaTimings
+from backroom.service import LIMITS
 
 REGION = "cn-north-4"
 DATABASE_FILE = "backroom.sqlite"
 KEY_FILE = "secret.key"  # what secrets are sealed with
+AUDIT_KEY_FILE = "audit.key"  # what exported events are signed with
 PASSWORD_FILE = "user.sealed"  # noqa: S105  a file name: the generated user's password, sealed
 LOCK_FILE = "serving.lock"
 SERVER_FILE = "server.json"  # where the server was last reached
@@ -31,7 +36,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allows_generated_keys_anywhere: bool = False
     is_durable: bool = True
     region: str = REGION
+    retention_days: int = RETENTION_DAYS  # after its end; 0: a record is kept for ever
+    keep_most: int = KEEP_MOST  # ended tasks of one instance; 0: any number
+    limits: QueueLimits = LIMITS
     timings: Timings = Timings()
+    kafka_timings: KafkaTimings = KafkaTimings()
 
     @property
     def scheme(self) -> str:

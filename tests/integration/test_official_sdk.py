@@ -170,6 +170,53 @@ def test_an_instance_from_create_to_gone(client):
     assert wait_until(is_gone) == "DMS.00404022"
 
 
+def test_restart_of_an_instance(client, instance_id):
+    request = v2.BatchRestartOrDeleteInstancesRequest(
+        body=v2.BatchRestartOrDeleteInstanceReq(action="restart", instances=[instance_id])
+    )
+    answer = client.batch_restart_or_delete_instances(request)
+    assert [(row.result, row.instance) for row in answer.results] == [("success", instance_id)]
+    task = newest(client, instance_id)
+    assert task.name == "restartInstance"
+    show = v2.ShowInstanceRequest(instance_id=instance_id)
+    assert client.show_instance(show).status == "RESTARTING"
+    assert ended(client, instance_id, task.id).status == "SUCCESS"
+    assert client.show_instance(show).status == "RUNNING"
+    failures = v2.BatchRestartOrDeleteInstancesRequest(
+        body=v2.BatchRestartOrDeleteInstanceReq(action="delete", all_failure="kafka")
+    )
+    assert client.batch_restart_or_delete_instances(failures).status_code == 204
+
+
+def test_extension_of_an_instance_by_both_calls(client, instance_id):
+    def resized(call, request):
+        job_id = call(request).job_id
+        asked = v2.ShowBackgroundTaskProgressRequest(instance_id=instance_id, task_id=job_id)
+
+        def is_over():
+            found = client.show_background_task_progress(asked)
+            return found if found.progress_percentage == 100 else None
+
+        found = wait_until(is_over)
+        names = [step.name for step in found.step_list]
+        assert names == ["pre_check", "disk_expansion", "rolling_scaling"]
+        assert {step.statue for step in found.step_list} == {"COMPLETED"}
+        assert found.remain_time == 0
+        return client.show_instance(v2.ShowInstanceRequest(instance_id=instance_id))
+
+    body = v2.ResizeEngineInstanceReq(oper_type="storage", new_storage_space=600)
+    request = v2.ResizeKafkaInstanceRequest(instance_id=instance_id, body=body)
+    shown = resized(client.resize_kafka_instance, request)
+    assert (shown.status, shown.total_storage_space, shown.extend_times) == ("RUNNING", 600, 1)
+    body = v2.ResizeEngineInstanceReq(oper_type="horizontal", new_broker_num=4)
+    request = v2.ResizeEngineInstanceRequest(engine="kafka", instance_id=instance_id, body=body)
+    shown = resized(client.resize_engine_instance, request)
+    assert (shown.status, shown.total_storage_space, shown.broker_num) == ("RUNNING", 800, 4)
+    body = v2.ResizeEngineInstanceReq(oper_type="storage", new_storage_space=100)
+    request = v2.ResizeKafkaInstanceRequest(instance_id=instance_id, body=body)
+    assert refused(client.resize_kafka_instance, request) == (400, "DMS.00400500")
+
+
 @pytest.mark.parametrize(
     "algorithm",
     [

@@ -6,6 +6,7 @@ import pytest
 from tests.support.bodies import CREATE_BODY as CREATE
 from tests.support.world import Caller
 
+from backroom.domain.task import QueueLimits
 from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP
 
 ON = {"publicip_id": "1aea7aed-e7d8-40ea-b3de-6f3ee9d5db9f", "public_boundwidth": 5}
@@ -244,8 +245,8 @@ def test_a_missing_instance_is_not_found_whatever_the_body(world):
     assert world.dump() == before
 
 
-def test_too_many_waiting_tasks_are_refused(world, monkeypatch):
-    monkeypatch.setattr("backroom.service.MAX_QUEUED", 3)
+def test_too_many_open_tasks_are_refused(world, monkeypatch):
+    monkeypatch.setattr(world.backroom.service, "_limits", QueueLimits(3, 9))
     for _ in range(3):
         world.bind()
     before = world.dump()

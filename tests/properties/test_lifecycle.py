@@ -48,7 +48,8 @@ class Lifecycle(RuleBasedStateMachine):
         assert TRANSITIONS[before.state, verb] is change.event.to_state
         assert after.version == before.version + 1
         assert after.epoch == before.epoch + (verb is Verb.CLAIM)
-        assert after.attempt - before.attempt == {Verb.CLAIM: 1, Verb.SNOOZE: -1}.get(verb, 0)
+        counted = {Verb.CLAIM: 1, Verb.SNOOZE: -1, Verb.RESCUE: -1}
+        assert after.attempt - before.attempt == counted.get(verb, 0)
         assert after.updated_at >= before.updated_at
         for kept in ("id", "created_at", "lane", "params", "internal", "kind", "user_id"):
             assert getattr(after, kept) == getattr(before, kept)

@@ -16,11 +16,14 @@ from backroom.domain.ids import InstanceId, TaskId, WorkerId
 from backroom.domain.instance import Instance
 from backroom.domain.task import Task
 from backroom.engine import attempt as attempt_module
-from backroom.engine.attempt import Attempt, Surroundings
+from backroom.engine import scheduler as scheduler_module
+from backroom.engine.attempt import Attempt
+from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import internal_params, typed_params
 from backroom.platforms.simulated import SimulatedPlatform, Timings
+from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
 from backroom.ports import ClusterSpec
 
 SPEC = ClusterSpec(broker_count=3, storage_gb=300, kafka_version="2.7")
@@ -65,18 +68,24 @@ class World:
         self.database = SqliteMemory()
         self.stores = self.database.open()
         self.tasks = FlakyStore(self.stores.tasks)
+        self.finder = self.stores.finder
+        self.journal = self.stores.journal
         self.instances = self.stores.instances
         self.vault = PlainKeyVault()
         self.platform = SimulatedPlatform(self.stores.clusters, self.clock, Timings())
-        self.around = Surroundings(
-            self.tasks, self.instances, self.platform, self.clock, self.vault, asyncio.Event()
+        self.kafka: Any = SimulatedKafka(
+            self.stores.clusters, self.platform, self.clock, KafkaTimings()
         )
+        self.around = Surroundings(
+            self.tasks, self.instances, self.platform, self.clock, self.vault, asyncio.Event(),
+            self.kafka,
+        )  # fmt: skip
 
     def neighbour(self) -> Surroundings:
         """What another process on the same store has."""
         return Surroundings(
             self.stores.tasks, self.instances, self.platform, self.clock, self.vault,
-            asyncio.Event(),
+            asyncio.Event(), self.kafka,
         )  # fmt: skip
 
     async def add_instance(self, number: int = 1, **given: Any) -> Instance:
@@ -147,7 +156,8 @@ class World:
     def context(self, operation: Operation, task: Task, outputs: dict | None = None) -> StepContext:
         return StepContext(
             task=task, params=typed_params(operation, task, self.vault), outputs=outputs or {},
-            platform=self.platform, instances=self.instances, clock=self.clock,
+            platform=self.platform, instances=self.instances, tasks=self.tasks,
+            clock=self.clock, kafka=self.kafka, vault=self.vault, catalogue=CATALOGUE,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -171,12 +181,15 @@ def make_operation(*runs: Callable[[StepContext], Awaitable[Any]], **given: Any)
 def catalogue_with(*operations: Operation):
     """The engine knows these operations too."""
     known = dict(CATALOGUE) | {operation.name: operation for operation in operations}
+    modules: tuple[Any, ...] = (attempt_module, scheduler_module)
     kept = attempt_module.CATALOGUE
-    attempt_module.CATALOGUE = known
+    for module in modules:
+        module.CATALOGUE = known
     try:
         yield
     finally:
-        attempt_module.CATALOGUE = kept
+        for module in modules:
+            module.CATALOGUE = kept
 
 
 class Steps:

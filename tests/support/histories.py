@@ -46,7 +46,9 @@ class Past:
 
 def read_past(execute: Callable[[str], Iterable[Any]]) -> Past:
     tasks = "SELECT id, lane, name, state, request_id FROM tasks ORDER BY key"
-    events = "SELECT task_id, verb, from_state, to_state, step FROM events ORDER BY id"
+    events = (
+        "SELECT task_id, verb, from_state, to_state, step FROM events ORDER BY project_id, sequence"
+    )
     attempts = "SELECT task_id, epoch, outcome FROM attempts ORDER BY task_id, epoch"
     return Past(
         [PastTask(*row) for row in execute(tasks)],

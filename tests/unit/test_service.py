@@ -18,6 +18,7 @@ from tests.support.builders import (
     make_task,
 )
 from tests.support.engine_world import NoParams, make_operation
+from tests.support.queues import queued
 
 from backroom import service as module
 from backroom.domain import lifecycle
@@ -36,12 +37,12 @@ from backroom.domain.errors import (
 )
 from backroom.domain.filter import Page, TaskFilter
 from backroom.domain.instance import InstanceStatus, changed
-from backroom.domain.task import Kind, State
+from backroom.domain.task import Kind, QueueLimits, State
 from backroom.operations.create_instance import CREATE_INSTANCE, CreateInstance
 from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.operations.operation import Operation
 from backroom.operations.public_ip import UNBIND_PUBLIC_IP, UnbindPublicIp
-from backroom.service import MAX_QUEUED, Order, TaskService, project_of
+from backroom.service import LIMITS, Order, TaskService, project_of
 
 ID = instance_id()
 STRANGER = Identity(OTHER_PROJECT, USER, "stranger", Role.ADMIN)
@@ -56,7 +57,7 @@ LATER = msgspec.structs.replace(UNBIND, execute_at=after(60))
 
 @pytest.fixture
 def service(world):
-    return TaskService(world.tasks, world.instances, world.vault, world.clock)
+    return TaskService(world.tasks, world.finder, world.instances, world.vault, world.clock)
 
 
 async def ended(world, task, how=lifecycle.complete):
@@ -74,7 +75,7 @@ def listed(kind=Kind.BACKGROUND, project_id=PROJECT, number=1):
 
 async def test_submitted_task_is_kept_with_all_that_was_asked(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     assert await world.get(task.id) == task
     assert (task.kind, task.state, task.lane) == (Kind.BACKGROUND, State.WAITING, ID)
     assert (task.name, task.user_name, task.project_id) == (
@@ -93,7 +94,7 @@ async def test_submit_shows_the_instance_as_it_will_be(world, service):
 
 
 async def test_submit_seals_params_with_secrets(world, service):
-    await world.add_instance()
+    await world.add_instance(status=InstanceStatus.CREATE_FAILED)
     order = Order(
         operation=CREATE_INSTANCE, public={},
         params=CreateInstance(
@@ -132,15 +133,17 @@ async def test_submit_is_refused_when_the_operation_does_not_fit_now(world, serv
     assert (await world.stores.tasks.find(listed(), Page())).total == 0
 
 
-async def test_submit_is_refused_when_the_queue_is_full(world, service, monkeypatch):
-    monkeypatch.setattr(module, "MAX_QUEUED", 3)
+@pytest.mark.parametrize("limits", [QueueLimits(3, 9), QueueLimits(9, 3)])
+async def test_submit_is_refused_until_one_ends_when_too_many_are_open(world, limits):
+    service = TaskService(
+        world.tasks, world.finder, world.instances, world.vault, world.clock, limits
+    )
     await world.add_instance()
-    for _ in range(3):
-        await service.submit(OPERATOR, ID, UNBIND)
+    made = [await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id) for _ in range(3)]
     full = await refused(service, QuotaReached, OPERATOR)
     assert full.limit == 3
-    assert MAX_QUEUED == 1_000
-    await world.claim()
+    assert LIMITS.instance == 1_000
+    await ended(world, made[0])
     await service.submit(OPERATOR, ID, UNBIND)
 
 
@@ -151,7 +154,7 @@ async def test_submit_decides_again_when_the_instance_changed_meanwhile(world, s
         await world.instances.save(changed(instance, description="meanwhile"))
 
     world.tasks.before_write = change
-    task = await service.submit(OPERATOR, ID, DELETE)
+    task = await world.get((await service.submit(OPERATOR, ID, DELETE)).task_id)
     shown = await world.shown(ID)
     assert (shown.status, shown.description) == (InstanceStatus.DELETING, "meanwhile")
     found = await world.stores.tasks.find(listed(), Page())
@@ -176,7 +179,7 @@ async def test_one_of_two_deletes_at_once_is_accepted(world, service):
     )
     assert sum(not isinstance(one, Exception) for one in outcomes) == 1
     assert sum(isinstance(one, InstanceNotReady) for one in outcomes) == 2
-    assert await world.stores.tasks.queued(ID) == 1
+    assert await queued(world.stores.tasks, ID) == 1
 
 
 async def test_new_instance_and_its_task_are_both_there_or_neither_is(world, service):
@@ -185,18 +188,18 @@ async def test_new_instance_and_its_task_are_both_there_or_neither_is(world, ser
     with pytest.raises(ReadOnlyRole):
         await service.submit_new(VIEWER, instance, order)
     assert await world.shown(ID) is None
-    task = await service.submit_new(OPERATOR, instance, order)
+    submitted = await service.submit_new(OPERATOR, instance, order)
     assert await world.shown(ID) == instance
-    assert (await world.get(task.id)).lane == ID
+    assert (await world.get(submitted.task_id)).lane == ID
     with pytest.raises(StaleTask):
         await service.submit_new(OPERATOR, instance, order)
-    assert await world.stores.tasks.queued(ID) == 1
+    assert await queued(world.stores.tasks, ID) == 1
 
 
 async def test_scheduled_task_changes_nothing_before_its_time(world, service):
     await world.add_instance()
     order = msgspec.structs.replace(DELETE, execute_at=after(60))
-    task = await service.submit(OPERATOR, ID, order)
+    task = await world.get((await service.submit(OPERATOR, ID, order)).task_id)
     assert (task.kind, task.lane, task.due_at) == (Kind.SCHEDULED, task.id, after(60))
     assert (await world.shown(ID)).status is InstanceStatus.RUNNING
     assert await world.stores.tasks.claim(W1, 9, after(59)) == []
@@ -207,20 +210,20 @@ async def test_scheduled_task_changes_nothing_before_its_time(world, service):
 
 async def test_show_gives_the_record(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     assert await service.show(PROJECT, ID, task.id) == await world.tasks.record(task.id)
 
 
 async def test_missing_anothers_and_scheduled_tasks_are_refused_alike(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     later = await service.submit(OPERATOR, ID, LATER)
     said = set()
     for project_id, number, task_id in (
         (PROJECT, 1, "0" * 32),
         (OTHER_PROJECT, 1, task.id),
         (PROJECT, 2, task.id),
-        (PROJECT, 1, later.id),
+        (PROJECT, 1, later.task_id),
     ):
         for call in (service.show, service.progress):
             with pytest.raises(TaskNotFound) as raised:
@@ -231,7 +234,7 @@ async def test_missing_anothers_and_scheduled_tasks_are_refused_alike(world, ser
 
 async def test_list_gives_a_page_and_the_total(world, service):
     await world.add_instance()
-    made = [await service.submit(OPERATOR, ID, UNBIND) for _ in range(3)]
+    made = [await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id) for _ in range(3)]
     found = await service.list(listed(), Page(1, 1))
     assert ([one.id for one in found.tasks], found.total) == ([made[1].id], 3)
     assert (await service.list(listed(Kind.SCHEDULED), Page())).tasks == []
@@ -256,7 +259,7 @@ async def test_list_is_refused_when_there_is_neither_an_instance_nor_a_task(worl
 @pytest.mark.parametrize("kind", Kind)
 async def test_tasks_outlive_their_instance(world, service, order, kind):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, order)
+    task = await world.get((await service.submit(OPERATOR, ID, order)).task_id)
     await world.instances.remove(ID)
     found = await service.list(listed(kind), Page())
     assert [one.id for one in found.tasks] == ([task.id] if task.kind is kind else [])
@@ -266,7 +269,7 @@ async def test_tasks_outlive_their_instance(world, service, order, kind):
 
 async def test_progress_is_given_for_operations_that_have_one(world, service, monkeypatch):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     with pytest.raises(ProgressNotAvailable) as raised:
         await service.progress(PROJECT, ID, task.id)
     assert (raised.value.task_id, raised.value.name) == (task.id, UNBIND_PUBLIC_IP.name)
@@ -293,7 +296,7 @@ async def test_progress_is_not_available_for_an_operation_nobody_knows(world, se
 
 async def test_ended_task_is_deleted(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     await ended(world, task)
     await service.delete(OPERATOR, ID, task.id, Kind.BACKGROUND)
     assert await world.tasks.record(task.id) is None
@@ -304,7 +307,7 @@ async def test_ended_task_is_deleted(world, service):
 @pytest.mark.parametrize("is_running", [False, True])
 async def test_task_in_flight_is_not_deleted(world, service, is_running):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     if is_running:
         await world.claim()
     with pytest.raises(TaskInFlight):
@@ -314,7 +317,7 @@ async def test_task_in_flight_is_not_deleted(world, service, is_running):
 
 async def test_delete_is_refused_to_a_viewer_and_to_strangers(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     await ended(world, task)
     for who, error in ((VIEWER, ReadOnlyRole), (STRANGER, TaskNotFound), (NOBODY, TaskNotFound)):
         with pytest.raises(error):
@@ -326,7 +329,7 @@ async def test_delete_is_refused_to_a_viewer_and_to_strangers(world, service):
 
 async def test_one_of_two_deletes_of_a_record_finds_it_gone(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, UNBIND)
+    task = await world.get((await service.submit(OPERATOR, ID, UNBIND)).task_id)
     await ended(world, task)
 
     async def first():
@@ -343,7 +346,7 @@ async def test_one_of_two_deletes_of_a_record_finds_it_gone(world, service):
 
 async def test_schedule_is_moved_and_cancelled(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     await service.reschedule(OPERATOR, ID, task.id, after(5))
     moved = await world.get(task.id)
     assert (moved.execute_at, moved.due_at) == (after(5), after(5))
@@ -356,7 +359,7 @@ async def test_schedule_is_moved_and_cancelled(world, service):
 @pytest.mark.parametrize("seconds", [0, -1])
 async def test_schedule_is_not_moved_into_the_past(world, service, seconds):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     with pytest.raises(InvalidInput, match="future"):
         await service.reschedule(OPERATOR, ID, task.id, after(seconds))
     assert (await world.get(task.id)).execute_at == after(60)
@@ -371,12 +374,12 @@ def schedule_calls(service, who, task_id):
 
 async def test_schedule_is_refused_to_a_viewer_and_to_strangers(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     now = await service.submit(OPERATOR, ID, UNBIND)
     for who, task_id, error in (
         (VIEWER, task.id, ReadOnlyRole),
         (STRANGER, task.id, TaskNotFound),
-        (OPERATOR, now.id, TaskNotFound),
+        (OPERATOR, now.task_id, TaskNotFound),
         (OPERATOR, "0" * 32, TaskNotFound),
     ):
         for call in schedule_calls(service, who, task_id):
@@ -405,7 +408,7 @@ async def rescued(world, _service, _task):
 @pytest.mark.parametrize("happens", [started, done, cancelled, rescued])
 async def test_schedule_is_closed_once_it_started_or_ended(world, service, happens):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     world.clock.move(60)
     await happens(world, service, task)
     before = await world.get(task.id)
@@ -417,7 +420,7 @@ async def test_schedule_is_closed_once_it_started_or_ended(world, service, happe
 
 async def test_schedule_change_is_decided_again_when_somebody_was_first(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
 
     async def first():
         await service.reschedule(OPERATOR, ID, task.id, after(10))
@@ -433,7 +436,7 @@ async def test_schedule_change_is_decided_again_when_somebody_was_first(world, s
 
 async def test_cancel_comes_too_late_when_the_worker_was_first(world, service):
     await world.add_instance()
-    task = await service.submit(OPERATOR, ID, LATER)
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     world.clock.move(60)
 
     async def first():

@@ -7,14 +7,17 @@ the hot path (docs/adr/0004).
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
 from typing import Any
 
 import msgspec
 
 from backroom.api.authentication import Authentication, shows_any
 from backroom.api.errors import bug_response, error_response
-from backroom.api.exchange import Headers, Request, Response
+from backroom.api.exchange import Headers, Request, Response, wants_chinese
+from backroom.api.measures import Measures
 from backroom.api.routes import Route, RouteTable, decode
+from backroom.api.streams import pour
 from backroom.domain.account import Identity
 from backroom.domain.errors import (
     BackroomError,
@@ -26,13 +29,13 @@ from backroom.domain.ids import NOWHERE
 
 MAX_BODY = 1024 * 1024  # bytes
 MAX_DRAINED = 12 * MAX_BODY  # [D] the gateway's limit: a client that is cut off sees no answer
+BODILESS = (204, 304)  # No Content, Not Modified
 MAX_HEADERS = 64 * 1024  # bytes, all values; the server bounds their number to 100
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_CONTENT_TYPE = (b"content-type", b"application/json")
 _log = logging.getLogger(__name__)
 
 
@@ -41,8 +44,11 @@ class ClientGone(Exception):
 
 
 class Application:
-    def __init__(self, table: RouteTable, authentication: Authentication) -> None:
+    def __init__(
+        self, table: RouteTable, authentication: Authentication, measures: Measures
+    ) -> None:
         self._table = table
+        self._measures = measures
         self._authentication = authentication
         self._prefix = secrets.token_hex(10)  # of the request ids of this process
         self._served = 0
@@ -54,21 +60,28 @@ class Application:
             await _lifespan(receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         self._served += 1
         request_id = f"{self._prefix}{self._served:012x}"
         try:
             response = await self._answer(scope, receive, request_id)
         except BackroomError as error:
-            in_chinese = _wants_chinese(scope["headers"])
+            in_chinese = wants_chinese(scope["headers"])
             response = error_response(error, request_id, in_chinese=in_chinese)
         except ClientGone:
             return
         except Exception:  # noqa: BLE001  the outermost: whatever it is, the client gets an answer
             _log.exception("request broke", extra={"request_id": request_id})
             response = bug_response(request_id)
+        self._measures.note(
+            scope.get("backroom.operation", "none"), response.status, perf_counter() - began
+        )
         headers: Headers = [(b"x-request-id", request_id.encode()), *response.headers]
-        if response.status != 204:  # noqa: PLR2004  No Content
-            headers.append(_CONTENT_TYPE)
+        if response.stream is not None:
+            await pour(response, headers, receive, send)
+            return
+        if response.status not in BODILESS:
+            headers.append((b"content-type", response.content_type))
             headers.append((b"content-length", b"%d" % len(response.body)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else response.body  # HTTP/2 breaks on one
@@ -82,6 +95,7 @@ class Application:
         _bound(headers, fields)
         body = await _body(scope["http_version"], fields, receive)
         route, parameters, is_well_formed = self._table.find(method, raw_path)
+        scope["backroom.operation"] = route.operation
         request = Request(
             method, raw_path, scope["query_string"], headers, body, fields, request_id, parameters
         )
@@ -96,7 +110,9 @@ class Application:
         return await self._write(route, request)
 
     async def _write(self, route: Route, request: Request) -> Response:
-        used = await self._authentication.use_once(request)
+        used = await self._authentication.use_once(
+            request, takes_client_token=route.takes_client_token
+        )
         try:
             return await route.handler(request)
         except BaseException:
@@ -152,11 +168,6 @@ async def _read(receive: Receive) -> bytes:
         parts.append(part)
         if is_last:
             return b"".join(parts)
-
-
-def _wants_chinese(headers: Headers) -> bool:
-    """[O] clients say so with X-Language: zh-cn or en-us; English where they don't."""
-    return any(name == b"x-language" and value.lower().startswith(b"zh") for name, value in headers)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

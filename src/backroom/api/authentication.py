@@ -1,12 +1,15 @@
 """Who sent a request: a signature, a token, and for writes the first use of that signature."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from backroom.api.exchange import Request
+from backroom.api.orders import HEADER, client_token
 from backroom.domain.account import AccessKey, Identity
 from backroom.domain.errors import Unauthenticated
 from backroom.ports import AccountStore, Clock
 from backroom.resources.accounts import KEY_LOCKED, Accounts
+from backroom.service import ClientToken, Submitted
 from backroom.wire.signing import (
     CLOCK_SKEW_MAX,
     Credential,
@@ -21,12 +24,21 @@ from backroom.wire.signing import (
 REMEMBERED_FOR = 2 * CLOCK_SKEW_MAX + timedelta(minutes=1)  # as long as it could be accepted
 READS = frozenset({"GET", "HEAD"})
 
+SubmittedBefore = Callable[[Identity, ClientToken | None], Awaitable[Submitted | None]]
+
 
 class Authentication:
-    def __init__(self, accounts: Accounts, store: AccountStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        store: AccountStore,
+        clock: Clock,
+        submitted_before: SubmittedBefore,
+    ) -> None:
         self._accounts = accounts
         self._store = store
         self._clock = clock
+        self._submitted_before = submitted_before
 
     async def identify(self, request: Request) -> Identity:
         """Raises Unauthenticated. A token is taken before a signature, as at the gateway [I]."""
@@ -62,21 +74,29 @@ class Authentication:
             presented = None if security_token is None else security_token.decode("latin-1")
             self._accounts.check_security_token(key, presented)
 
-    async def use_once(self, request: Request) -> bytes | None:
+    async def use_once(self, request: Request, *, takes_client_token: bool) -> bytes | None:
         """For a signed write: take its signature, or raise Unauthenticated if it was used before.
 
-        Returns what to give to `release` if the request is refused after all.
+        Returns what to give to `release` if the request is refused after all. A repetition with a
+        client token may pass, because it changes nothing: where the token is signed, too, or has
+        been answered before. Else whoever saw a request could repeat it with a token of his own.
         """
         if request.method in READS:
             return None
         authorization = request.header(b"authorization")
         if authorization is None or request.header(b"x-auth-token"):
             return None
+        token = client_token(request) if takes_client_token else None
+        credential = parse_authorization(authorization)
+        if token is not None and HEADER.decode() in credential.signed_headers:
+            return None
         now = self._clock.now()
-        digest = fingerprint(parse_authorization(authorization))
-        if not await self._store.use_signature(digest, now, now + REMEMBERED_FOR):
+        digest = fingerprint(credential)
+        if await self._store.use_signature(digest, now, now + REMEMBERED_FOR):
+            return digest
+        if token is None or await self._submitted_before(request.who, token) is None:
             raise Unauthenticated("this signed request was already used: sign it again")
-        return digest
+        return None
 
     async def release(self, digest: bytes) -> None:
         await self._store.forget_signature(digest)

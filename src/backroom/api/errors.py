@@ -18,6 +18,10 @@ def _why(error: errors.InvalidInput) -> str:
     return f"{error.parameter} {error.why}." if error.why else ""
 
 
+def _rule(error: errors.InvalidInput) -> str:
+    return f"{error.why}."
+
+
 def _parameter(error: errors.InvalidInput) -> str:
     return error.parameter
 
@@ -40,6 +44,30 @@ def _no_progress(error: errors.ProgressNotAvailable) -> str:
 
 def _closed(error: errors.ScheduleClosed) -> str:
     return f"The scheduled task {error.task_id} has already {error.state}."
+
+
+def _ended(error: errors.TaskEnded) -> str:
+    return f"The task {error.task_id} has already {error.state}."
+
+
+def _not_retryable(error: errors.TaskNotRetryable) -> str:
+    return f"The task {error.task_id} {error.why}."
+
+
+def _reused(_error: errors.ClientTokenReused) -> str:
+    return "This X-Client-Token came with another request before."
+
+
+def _moving(error: errors.PartitionsMoving) -> str:
+    return f"Reassignment {error.why}."
+
+
+def _remaining(error: errors.PartitionsExhausted) -> str:
+    return f"Remaining: {error.remaining}."
+
+
+def _no_brokers(_error: errors.KafkaUnavailable) -> str:
+    return "Its brokers do not answer."
 
 
 def _task(error: errors.TaskNotFound) -> str:
@@ -69,7 +97,17 @@ TABLE: dict[type[errors.BackroomError], tuple[ErrorCode, _Detail]] = {
     errors.InvalidMaintenanceWindow: (ErrorCode.INVALID_MAINTENANCE_WINDOW, _why),
     errors.InvalidStorage: (ErrorCode.INVALID_STORAGE, _why),
     errors.InvalidOffset: (ErrorCode.INVALID_OFFSET, _why),
+    errors.InvalidTopicName: (ErrorCode.INVALID_TOPIC_NAME, _rule),
+    errors.InvalidPartitionCount: (ErrorCode.INVALID_PARTITION_COUNT, _why),
+    errors.InvalidReplicaCount: (ErrorCode.INVALID_REPLICA_COUNT, _nothing),
+    errors.InvalidRetentionTime: (ErrorCode.INVALID_RETENTION_TIME, _rule),
+    errors.InvalidConfig: (ErrorCode.INVALID_CONFIG, _why),
+    errors.TooManyReplicas: (ErrorCode.TOO_MANY_REPLICAS, _why),
     errors.ProductNotFound: (ErrorCode.INVALID_PRODUCT, _why),
+    errors.InvalidAction: (ErrorCode.INVALID_ACTION, _nothing),
+    errors.InstancesMissing: (ErrorCode.NO_INSTANCES, _nothing),
+    errors.InstanceRepeated: (ErrorCode.INSTANCE_REPEATED, _nothing),
+    errors.TooManyInstances: (ErrorCode.TOO_MANY_INSTANCES, _nothing),
     errors.UnsupportedEngine: (ErrorCode.UNSUPPORTED_ENGINE, _why),
     errors.UnsupportedVersion: (ErrorCode.UNSUPPORTED_VERSION, _why),
     errors.Unauthenticated: (ErrorCode.UNAUTHENTICATED, _detail),
@@ -78,6 +116,7 @@ TABLE: dict[type[errors.BackroomError], tuple[ErrorCode, _Detail]] = {
     errors.ReadOnlyRole: (ErrorCode.READ_ONLY, _nothing),
     errors.TaskNotFound: (ErrorCode.NOT_FOUND, _task),
     errors.InstanceNotFound: (ErrorCode.INSTANCE_NOT_FOUND, _nothing),
+    errors.TopicNotFound: (ErrorCode.TOPIC_NOT_FOUND, _nothing),
     errors.RouteNotFound: (ErrorCode.NOT_FOUND, _nothing),
     errors.MethodNotAllowed: (ErrorCode.METHOD_NOT_ALLOWED, _allowed),
     errors.BodyTooLarge: (ErrorCode.BODY_TOO_LARGE, _limit),
@@ -87,26 +126,46 @@ TABLE: dict[type[errors.BackroomError], tuple[ErrorCode, _Detail]] = {
     errors.NameTaken: (ErrorCode.NAME_TAKEN, _nothing),
     errors.QuotaReached: (ErrorCode.QUOTA_REACHED, _quota),
     errors.ProgressNotAvailable: (ErrorCode.NOT_POSSIBLE, _no_progress),
+    errors.ExpansionLimitReached: (ErrorCode.EXPANSION_LIMIT, _nothing),
     errors.ScheduleClosed: (ErrorCode.NOT_POSSIBLE, _closed),
+    errors.TaskEnded: (ErrorCode.NOT_POSSIBLE, _ended),
+    errors.TaskNotRetryable: (ErrorCode.NOT_POSSIBLE, _not_retryable),
+    errors.ClientTokenReused: (ErrorCode.NOT_POSSIBLE, _reused),
+    errors.TopicExists: (ErrorCode.TOPIC_EXISTS, _nothing),
+    errors.PartitionsMoving: (ErrorCode.PARTITIONS_MOVING, _moving),
+    errors.PartitionsExhausted: (ErrorCode.PARTITIONS_EXHAUSTED, _remaining),
+    errors.KafkaUnavailable: (ErrorCode.INSTANCE_NOT_READY, _no_brokers),  # [O] it is retried
+    errors.TooManyStreams: (ErrorCode.BUSY, _nothing),
     errors.StoreUnavailable: (ErrorCode.STORE_AWAY, _nothing),
 }
 
 
 def error_response(error: errors.BackroomError, request_id: str, *, in_chinese: bool) -> Response:
     """Whatever is not in the table is a bug of ours: 500, without its text."""
+    code, text = _code_and_text(error, in_chinese=in_chinese)
+    headers: Headers = []
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", str(error).encode()))
+    if isinstance(error, (errors.StoreUnavailable, errors.TooManyStreams)):
+        headers.append((b"retry-after", b"1"))
+    return _body(code, text, request_id, headers)
+
+
+def error_texts(error: errors.BackroomError, *, in_chinese: bool) -> tuple[str, str]:
+    """Code and text, for one item of an answer that is a success as a whole."""
+    code, text = _code_and_text(error, in_chinese=in_chinese)
+    return code.value.code, text
+
+
+def _code_and_text(error: errors.BackroomError, *, in_chinese: bool) -> tuple[ErrorCode, str]:
     code, detail = next(
         (TABLE[kind] for kind in type(error).__mro__ if kind in TABLE),
         (ErrorCode.INTERNAL, _nothing),
     )
-    headers: Headers = []
-    if isinstance(error, errors.MethodNotAllowed):
-        headers.append((b"allow", str(error).encode()))
-    if isinstance(error, errors.StoreUnavailable):
-        headers.append((b"retry-after", b"1"))
     text = _text(code, detail(error), in_chinese=in_chinese)
     if code is ErrorCode.INVALID_PARAMETER and isinstance(error, errors.InvalidInput):
         text = f"{text} {_why(error)}".rstrip()
-    return _body(code, text, request_id, headers)
+    return code, text
 
 
 def bug_response(request_id: str) -> Response:

@@ -1,6 +1,6 @@
 """One request as it came in, nothing decoded, and the answer to it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -45,6 +45,10 @@ class Request(SignedRequest):
             raise InvalidJson("body", str(error)) from error
 
     @property
+    def wants_chinese(self) -> bool:
+        return wants_chinese(self.headers)
+
+    @property
     def who(self) -> Identity:
         """The proven identity; a route that needs none must not ask."""
         if self.identity is None:
@@ -65,10 +69,19 @@ class Request(SignedRequest):
         return TaskId(self.parameters["task_id"])
 
 
+def wants_chinese(headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """[O] clients say so with X-Language: zh-cn or en-us; English where they don't."""
+    return any(name == b"x-language" and value.lower().startswith(b"zh") for name, value in headers)
+
+
 class Response(msgspec.Struct):
+    """One with a `stream` goes on with it behind its body, until the client leaves."""
+
     status: int = 200
     body: bytes = b""
     headers: Headers = []
+    content_type: bytes = b"application/json"
+    stream: AsyncGenerator[bytes, None] | None = None
 
 
 _encode = msgspec.json.Encoder().encode

@@ -9,7 +9,7 @@ import msgspec
 from backroom import __version__
 from backroom.api.exchange import Request, Response
 from backroom.api.routes import FORMS, Route
-from backroom.wire import iam, instances, tasks
+from backroom.wire import iam, instances, native, tasks, topics
 from backroom.wire.queries import MAX_NUMBER
 
 Schema = dict[str, Any]
@@ -17,6 +17,7 @@ Schema = dict[str, Any]
 _REF: Final = "#/components/schemas/{name}"
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 _MOMENT: Final = {"type": "string", "pattern": "^[0-9]{14}$"}  # YYYYMMDDHHmmss, UTC
+_ISO: Final = {"type": "string", "format": "date-time"}
 _SWITCH: Final = {"type": "string", "enum": ["true", "false"]}
 
 _DESCRIPTION: Final = (
@@ -37,6 +38,13 @@ _QUERY: Final[Mapping[str | tuple[str, str], Schema]] = {
     ("ListInstances", "limit"): _number(
         1, instances.LIST_LIMIT_MAX, default=instances.LIST_LIMIT_DEFAULT
     ),
+    ("ListInstanceTopics", "limit"): _number(
+        0, topics.LIST_LIMIT_MAX, default=topics.LIST_LIMIT_DEFAULT
+    ),
+    ("SearchTasks", "limit"): _number(1, native.MAX_LIMIT, default=native.DEFAULT_LIMIT),
+    "after": _number(0, native.SEQUENCE_MOST, default=0),
+    "created_from": _ISO,
+    "created_to": _ISO,
     "begin_time": _MOMENT,
     "end_time": _MOMENT,
     "execute_at": _MOMENT,
@@ -102,7 +110,7 @@ _ERROR_TEXTS: Final = {
     413: "The body is larger than 1 MiB.",
     494: "The headers are larger than 64 KiB.",
     500: "A bug of the server.",
-    503: "The database is away just now.",
+    503: "The database is away just now, or too many streams are open.",
 }
 
 
@@ -121,7 +129,12 @@ class OpenApiHandler:
 
 def describe(routes: Iterable[Route]) -> Schema:
     routes = tuple(routes)
-    kinds = [kind for route in routes for kind in (route.body, route.answer) if kind is not None]
+    kinds = [
+        kind
+        for route in routes
+        for kind in (route.body, route.answer, *(answer for _, answer in route.others))
+        if kind is not None
+    ]
     references, schemas = msgspec.json.schema_components(kinds, ref_template=_REF)
     schema_of = dict(zip(kinds, references, strict=True))
     paths: Schema = {}
@@ -148,16 +161,21 @@ def describe(routes: Iterable[Route]) -> Schema:
 def _operation(route: Route, schema_of: Mapping[Any, Schema]) -> Schema:
     operation: Schema = {
         "operationId": route.operation,
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "parameters": [
+            *_path_parameters(route),
+            *_query_parameters(route),
+            *_header_parameters(route),
+        ],
         "security": _security(route),
         "responses": {
-            str(route.status): _success(route, schema_of),
+            str(route.status): _success(route, route.answer, schema_of, streams=route.streams),
+            **{str(status): _success(route, kind, schema_of) for status, kind in route.others},
             **{str(status): _failure(status) for status in _failures(route)},
         },
     }
     if route.body is not None:
         content = {"application/json": {"schema": schema_of[route.body]}}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": not route.body_is_optional, "content": content}
     if route.submits:
         names = ", ".join(submitted.name for submitted in route.submits)
         operation["description"] = f"Submits a background task: {names}."
@@ -188,6 +206,22 @@ def _query_parameters(route: Route) -> list[Schema]:
     ]
 
 
+def _header_parameters(route: Route) -> list[Schema]:
+    schemas: Schema = {}
+    if route.takes_client_token:
+        schemas["X-Client-Token"] = {"type": "string", "pattern": "^[!-~]{1,64}$"}
+    if any(status == 304 for status, _ in route.others):  # noqa: PLR2004  Not Modified
+        schemas["If-None-Match"] = _ANY_TEXT
+    if route.operation == "ShowBackgroundTask":
+        schemas["Prefer"] = {"type": "string", "pattern": "^wait=[0-9]{1,3}$"}
+    if route.streams:
+        schemas["Last-Event-ID"] = {"type": "string", "pattern": "^[0-9]{1,16}$"}
+    return [
+        {"name": name, "in": "header", "required": False, "schema": schema}
+        for name, schema in schemas.items()
+    ]
+
+
 def _security(route: Route) -> list[Schema]:
     needed: list[Schema] = [{"token": []}, {"signature": []}]
     match route.identity:
@@ -199,14 +233,19 @@ def _security(route: Route) -> list[Schema]:
             return []
 
 
-def _success(route: Route, schema_of: Mapping[Any, Schema]) -> Schema:
+def _success(
+    route: Route, kind: Any, schema_of: Mapping[Any, Schema], *, streams: bool = False
+) -> Schema:
     issues_token = route.operation == "KeystoneCreateUserTokenByPassword"
     answer: Schema = {
-        "description": "No body." if route.answer is None else "The answer.",
+        "description": "No body." if kind is None else "The answer.",
         "headers": {**_REQUEST_ID, **(_SUBJECT_TOKEN if issues_token else {})},
     }
-    if route.answer is not None:
-        answer["content"] = {"application/json": {"schema": schema_of[route.answer]}}
+    if kind is not None:
+        media = "text/plain" if kind is str else "application/json"
+        answer["content"] = {media: {"schema": schema_of[kind]}}
+        if streams:
+            answer["content"]["text/event-stream"] = {"schema": _ANY_TEXT}
     return answer
 
 
@@ -226,6 +265,6 @@ def _failures(route: Route) -> list[int]:
         may_fail.add(401)
     if route.identity != "none" and route.method != "GET":
         may_fail.add(403)
-    if "{instance_id}" in route.template:
+    if "{instance_id}" in route.template or "{task_id}" in route.template:
         may_fail.add(404)
     return sorted(may_fail)

@@ -14,8 +14,10 @@ from backroom.domain.errors import (
     InvalidInstanceId,
     InvalidProjectId,
     InvalidTaskId,
+    InvalidTopicName,
     MethodNotAllowed,
     RouteNotFound,
+    UnsupportedEngine,
 )
 from backroom.operations.operation import Operation
 
@@ -23,12 +25,15 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 _PROJECT_ID = re.compile(r"[0-9a-f]{32}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")  # what Kafka allows, whoever made it
 _TASK_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
     "project_id": (_PROJECT_ID, InvalidProjectId),
     "instance_id": (_UUID, InvalidInstanceId),
     "task_id": (_TASK_ID, InvalidTaskId),
+    "topic": (_TOPIC, InvalidTopicName),
+    "engine": (re.compile(r"[Kk]afka"), UnsupportedEngine),  # [D] both are in the documents
 }
 
 
@@ -37,7 +42,8 @@ class Route:
     """One call: `operation` is the vendor's name for it, `submits` what it may make a task of.
 
     One that needs its own project is refused outright in another's: there is nothing in the path
-    that could be missing.
+    that could be missing. `others` are successes beside `status`, each with its answer. `retries`:
+    it makes a task of an old one. `streams`: it answers with Server-Sent Events when asked to.
     """
 
     method: str
@@ -50,7 +56,15 @@ class Route:
     body: type[msgspec.Struct] | None = None
     answer: Any = None
     status: int = 200
+    others: tuple[tuple[int, Any], ...] = ()
     submits: tuple[Operation[Any], ...] = ()
+    retries: bool = False
+    body_is_optional: bool = False
+    streams: bool = False
+
+    @property
+    def takes_client_token(self) -> bool:
+        return bool(self.submits) or self.retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +160,4 @@ def decode(parameters: dict[str, str]) -> None:
             parameters[name] = unquote(raw)
         form = FORMS.get(name)
         if form is not None and form[0].fullmatch(parameters[name]) is None:
-            raise form[1](name, "has not the form of an id")
+            raise form[1](name, f"must have the form {form[0].pattern}")

@@ -1,21 +1,60 @@
 """Background and scheduled tasks: show, list, progress, delete, change of a schedule."""
 
-from backroom.api.exchange import NO_CONTENT, Request, Response, json_response
-from backroom.domain.task import Kind
+import math
+from typing import Final
+
+from backroom.api.conditions import matches, wait_s
+from backroom.api.exchange import NO_CONTENT, Headers, Request, Response, json_response
+from backroom.api.watching import Watch
+from backroom.domain.task import Kind, State, TaskRecord
 from backroom.operations.catalogue import CATALOGUE
 from backroom.ports import Clock
 from backroom.service import TaskService
 from backroom.wire import tasks as wire
 
+IN_FLIGHT: Final = frozenset({State.WAITING.value, State.RUNNING.value})
+RETRY_AFTER_MOST_S: Final = 60  # an end that comes early is not missed for longer
+
 
 class TaskHandlers:
-    def __init__(self, service: TaskService, clock: Clock) -> None:
+    def __init__(self, service: TaskService, clock: Clock, watch: Watch) -> None:
         self._service = service
         self._clock = clock
+        self._watch = watch
 
     async def show_background_task(self, request: Request) -> Response:
+        """With what clients of old take no notice of: ETag, Retry-After and Prefer: wait."""
+        fields = request.fields or {}
         record = await self._service.show(request.project_id, request.instance_id, request.task_id)
-        return json_response(wire.encode_one(record))
+        headers: Headers = []
+        if b"prefer" in fields:
+            record, headers = await self._awaited(request, record)
+        tag = wire.entity_tag(record)
+        headers.append((b"etag", tag))
+        if record.state in IN_FLIGHT:
+            remaining_s = await self._service.remaining_s(record)
+            again_s = min(max(math.ceil(remaining_s), 1), RETRY_AFTER_MOST_S)
+            headers.append((b"retry-after", b"%d" % again_s))
+        if b"if-none-match" in fields and matches(fields[b"if-none-match"], tag):
+            return Response(304, headers=headers)
+        return json_response(wire.encode_one(record), headers=headers)
+
+    async def _awaited(self, request: Request, record: TaskRecord) -> tuple[TaskRecord, Headers]:
+        """The record once the task has ended or is another than the client has, or time is up."""
+        delay_s = wait_s(request.header(b"prefer"))
+        if delay_s is None:
+            return record, []
+        known, until = request.header(b"if-none-match"), self._watch.in_seconds(delay_s)
+        is_late = False
+        while True:
+            rung = self._watch.rung
+            record = await self._service.show(
+                request.project_id, request.instance_id, request.task_id
+            )
+            is_new = known is not None and not matches(known, wire.entity_tag(record))
+            if is_new or is_late or record.state not in IN_FLIGHT:
+                return record, [(b"preference-applied", b"wait=%d" % delay_s)]
+            is_late = not await self._watch.news(rung, until)
 
     async def list_background_tasks(self, request: Request) -> Response:
         wanted, page = wire.decode_list(
@@ -34,9 +73,7 @@ class TaskHandlers:
             request.project_id, request.instance_id, request.task_id
         )
         operation = CATALOGUE[found.task.name]
-        return json_response(
-            wire.encode_progress(operation, found.task, found.history, self._clock.now())
-        )
+        return json_response(wire.encode_progress(operation, found.history, found.estimate))
 
     async def list_scheduled_tasks(self, request: Request) -> Response:
         wanted, page = wire.decode_list(

@@ -68,11 +68,22 @@ def serve(  # noqa: PLR0913  one parameter a flag
     port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 8443,
     data: Data = None,
     database: Annotated[
-        str | None, typer.Option(metavar="URL", help="sqlite:///PATH [default: a file in --data]")
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="sqlite:///PATH or postgresql://USER@HOST/NAME [default: a file in --data]",
+        ),
     ] = None,
     http: Annotated[bool, typer.Option("--http", help="Plain HTTP instead of TLS.")] = False,
     workers: Annotated[int, typer.Option(help="Tasks that run at once.", min=1, max=1000)] = 64,
     role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
+    retention_days: Annotated[
+        int, typer.Option(help="Clear records this long after a task's end; 0: never.", min=0)
+    ] = 30,
+    keep_most: Annotated[
+        int, typer.Option(help="Ended tasks kept of one instance; 0: any number.", min=0)
+    ] = 100_000,
+    log_format: Annotated[str, typer.Option(help="text or json, on standard error.")] = "text",
     empty: Annotated[
         bool, typer.Option("--empty", help="Make no instance on the first start.")
     ] = False,
@@ -82,13 +93,16 @@ def serve(  # noqa: PLR0913  one parameter a flag
 ) -> None:
     """Serve the API and run tasks, until SIGTERM.
 
-    Prints `ready URL` when it answers.
+    Prints `ready URL` when it answers; `ready worker` where it serves no API.
     """
     if role not in {"all", "api", "worker"}:
         raise typer.BadParameter("must be all, api or worker", param_hint="--role")
+    from backroom.cli.logs import FORMATS  # noqa: PLC0415
     from backroom.cli.serving import run_server  # noqa: PLC0415
     from backroom.settings import Settings, default_data  # noqa: PLC0415
 
+    if log_format not in FORMATS:
+        raise typer.BadParameter("must be text or json", param_hint="--log-format")
     run(
         run_server(
             Settings(
@@ -99,9 +113,12 @@ def serve(  # noqa: PLR0913  one parameter a flag
                 is_plain_http=http,
                 slots=workers,
                 role=role,
+                retention_days=retention_days,
+                keep_most=keep_most,
                 is_empty=empty,
                 allows_generated_keys_anywhere=i_know,
-            )
+            ),
+            log_format,
         )
     )
 
@@ -120,9 +137,11 @@ def env(
 
 
 def _mount() -> None:
-    from backroom.cli import keys, signature  # noqa: PLC0415
+    from backroom.cli import audit, database, keys, signature  # noqa: PLC0415
 
     app.add_typer(keys.app, name="keys", help="Key pairs: add, list, revoke.")
+    app.add_typer(audit.app, name="audit", help="Events: verify, export, the key that signs.")
+    app.add_typer(database.app, name="db", help="Database: migrate, check, export, import.")
     app.add_typer(signature.app, name="signature", help="Find out why a signature is refused.")
 
 

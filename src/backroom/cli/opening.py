@@ -1,7 +1,7 @@
 """Opens the data folder that a command works on, beside a server that may be running."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from backroom.bootstrap import Backroom, assemble
@@ -22,8 +22,6 @@ async def opened(data: Path | None) -> AsyncIterator[Backroom]:
     if served is None and not (folder / DATABASE_FILE).exists():
         raise NothingThere(f"{folder} holds no data yet; run: backroom serve --data {folder}")
     database = None if served is None else served.database
-    backroom = assemble(Settings(data=folder, database=database))
-    try:
-        yield backroom
-    finally:
-        backroom.close()
+    with closing(assemble(Settings(data=folder, database=database))) as backroom:
+        async with backroom.opened():
+            yield backroom

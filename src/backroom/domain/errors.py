@@ -7,21 +7,27 @@ BackroomError
 │   │   ├── InvalidJson · EmptyBody · InvalidName · InvalidPublicAccess
 │   │   ├── ProductNotFound · InvalidStorage · InvalidPassword · UnsupportedEngine
 │   │   ├── UnsupportedVersion · InvalidDescription · InvalidAccessUser · InvalidMaintenanceWindow
-│   │   └── InvalidOffset
+│   │   ├── InvalidOffset · InvalidTopicName · InvalidPartitionCount · InvalidReplicaCount
+│   │   ├── InvalidRetentionTime · InvalidConfig · TooManyReplicas
+│   │   └── InvalidAction · InstancesMissing · InstanceRepeated · TooManyInstances
 │   ├── Unauthenticated      no identity, or one that doesn't hold
 │   ├── ProjectMismatch      the path names a project that is not the identity's, or none at all
 │   ├── Forbidden            the identity may not do this
 │   │   └── ReadOnlyRole · AdminOnly
 │   ├── NotFound             missing, or another project's: the two look alike
-│   │   └── TaskNotFound · InstanceNotFound · RouteNotFound
+│   │   └── TaskNotFound · InstanceNotFound · RouteNotFound · TopicNotFound
 │   ├── MethodNotAllowed
-│   ├── BodyTooLarge · HeadersTooLarge
+│   ├── BodyTooLarge · HeadersTooLarge · TooManyStreams
 │   └── Conflict             legal in itself, but not now
 │       └── TaskInFlight · InstanceNotReady · NameTaken · QuotaReached · ProgressNotAvailable
-│           · ScheduleClosed
+│           · ScheduleClosed · TaskEnded · TaskNotRetryable · ClientTokenReused
+│           · ExpansionLimitReached · TopicExists · PartitionsMoving · PartitionsExhausted
+├── ClientTokenTaken         the token came with another submit just now: look at its receipt
 ├── StaleTask                the stored version is not the one read: somebody else wrote first
 ├── IllegalTransition        a bug of ours: no such row in lifecycle.TRANSITIONS
 ├── StoreUnavailable         the database can't be reached or written just now
+├── KafkaUnavailable         the brokers of an instance can't be reached just now
+├── OutcomeUnknown           a change may have been made or not: look before doing it again
 ├── StepNotReady             a step asks to be called again later
 └── StepRejected             a step can never succeed
 """
@@ -106,6 +112,46 @@ class InvalidOffset(InvalidInput):
     """A page that begins at or behind the end of a list that is not empty."""
 
 
+class InvalidTopicName(InvalidInput):
+    pass
+
+
+class InvalidPartitionCount(InvalidInput):
+    pass
+
+
+class InvalidReplicaCount(InvalidInput):
+    pass
+
+
+class InvalidRetentionTime(InvalidInput):
+    pass
+
+
+class InvalidConfig(InvalidInput):
+    pass
+
+
+class TooManyReplicas(InvalidInput):
+    """More replicas than there are brokers to hold them."""
+
+
+class InvalidAction(InvalidInput):
+    pass
+
+
+class InstancesMissing(InvalidInput):
+    pass
+
+
+class InstanceRepeated(InvalidInput):
+    pass
+
+
+class TooManyInstances(InvalidInput):
+    pass
+
+
 class Unauthenticated(Refused):
     """`detail` is shown to the client; it never holds a secret."""
 
@@ -150,6 +196,12 @@ class RouteNotFound(NotFound):
     pass
 
 
+class TopicNotFound(NotFound):
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+
 class MethodNotAllowed(Refused):
     def __init__(self, allowed: tuple[str, ...]) -> None:
         super().__init__(", ".join(allowed))
@@ -166,6 +218,12 @@ class HeadersTooLarge(Refused):
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
         self.limit_bytes = limit_bytes
+
+
+class TooManyStreams(Refused):
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 class Conflict(Refused):
@@ -205,11 +263,66 @@ class ProgressNotAvailable(Conflict):
         self.name = name
 
 
+class ExpansionLimitReached(Conflict):
+    def __init__(self, instance_id: str, limit: int) -> None:
+        super().__init__(f"{instance_id}: {limit}")
+        self.instance_id = instance_id
+        self.limit = limit
+
+
 class ScheduleClosed(Conflict):
     def __init__(self, task_id: str, state: str) -> None:
         super().__init__(f"{task_id} is {state}")
         self.task_id = task_id
         self.state = state
+
+
+class TaskEnded(Conflict):
+    """What was asked of a task makes sense only before its end."""
+
+    def __init__(self, task_id: str, state: str) -> None:
+        super().__init__(f"{task_id} is {state}")
+        self.task_id = task_id
+        self.state = state
+
+
+class TaskNotRetryable(Conflict):
+    """Only a task that failed or was cancelled can be retried."""
+
+    def __init__(self, task_id: str, why: str) -> None:
+        super().__init__(f"{task_id}: {why}")
+        self.task_id = task_id
+        self.why = why
+
+
+class ClientTokenReused(Conflict):
+    """The same X-Client-Token came with another request before."""
+
+
+class TopicExists(Conflict):
+    def __init__(self, topic: str) -> None:
+        super().__init__(topic)
+        self.topic = topic
+
+
+class PartitionsMoving(Conflict):
+    """What was asked for must wait until a reassignment is over, or has been started."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class PartitionsExhausted(Conflict):
+    """The instance has no room for as many partitions."""
+
+    def __init__(self, remaining: int) -> None:
+        super().__init__(f"{remaining} remain")
+        self.remaining = remaining
+
+
+class ClientTokenTaken(BackroomError):
+    pass
 
 
 class StaleTask(BackroomError):
@@ -225,6 +338,14 @@ class IllegalTransition(BackroomError):
 
 class StoreUnavailable(BackroomError):
     pass
+
+
+class KafkaUnavailable(BackroomError):
+    pass
+
+
+class OutcomeUnknown(BackroomError):
+    """No answer, or none to be read: the change may have been made. Verify, don't assume."""
 
 
 class StepNotReady(BackroomError):

@@ -69,6 +69,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     brokers: tuple[Broker, ...] = ()
     public_access: PublicAccess | None = None
     extend_count: int = 0
+    static_configs: tuple[tuple[str, str], ...] = ()  # for the brokers' file at their next restart
     version: int = 1
 
 
@@ -90,3 +91,10 @@ def changed(instance: Instance, **changes: object) -> Instance:
 def require_running(instance: Instance) -> None:
     if instance.status is not InstanceStatus.RUNNING:
         raise InstanceNotReady(instance.id, instance.status)
+
+
+def instance_view(instance: Instance) -> str:
+    """What a task keeps of the instance before and after it, as JSON text: all but the version."""
+    content = msgspec.to_builtins(instance)
+    del content["version"]
+    return msgspec.json.encode(content).decode()

@@ -74,14 +74,19 @@ def is_legal(state: State | None, verb: Verb) -> bool:
     return (state, verb) in TRANSITIONS
 
 
-def submit(task: Task, instance: Instance | None = None) -> Change:
+def submit(
+    task: Task, instance: Instance | None = None, steps: tuple[StepRecord, ...] = ()
+) -> Change:
     """The first Change of a task that was just made (state waiting, version 1).
 
-    `instance` is how the instance is to be shown from now on, where that changes.
+    `instance` is how the instance is to be shown from now on, where that changes. `steps` are
+    those that a task it retries has done already.
     """
     _target(None, Verb.SUBMIT)
-    event = _event(task, Verb.SUBMIT, None, task.user_name, task.created_at)
-    return Change(task=task, event=event, instance=instance)
+    event = _event(
+        task, Verb.SUBMIT, None, task.user_name, task.created_at, detail=_submit_detail(task)
+    )
+    return Change(task=task, event=event, instance=instance, steps=steps)
 
 
 def claim(task: Task, worker_id: WorkerId, now: datetime) -> Change:
@@ -144,16 +149,19 @@ def retry(task: Task, now: datetime, due_at: datetime, fault: "Fault") -> Change
 
 
 def rescue(task: Task, now: datetime, by: WorkerId) -> Change:
-    """Take a task away from a worker that is dead. It is due at once."""
+    """Take a task away from a worker that is dead. It is due at once, the attempt given back."""
     ended = _ended_attempt(task, now, Outcome.LOST)
-    moved = _released(task, Verb.RESCUE, now, due_at=None)
+    moved = _released(task, Verb.RESCUE, now, due_at=None, attempt=task.attempt - 1)
     event = _event(moved, Verb.RESCUE, task.state, by, now, detail=f"lost by {_holder(task)}")
     return Change(task=moved, event=event, attempt=ended)
 
 
-def complete(task: Task, now: datetime, steps: tuple[StepRecord, ...]) -> Change:
+def complete(
+    task: Task, now: datetime, steps: tuple[StepRecord, ...], after: str | None = None
+) -> Change:
+    """`after` is what the instance has become."""
     ended = _ended_attempt(task, now, Outcome.SUCCEEDED)
-    moved = _released(task, Verb.COMPLETE, now, ended_at=_moment(task, now))
+    moved = _released(task, Verb.COMPLETE, now, ended_at=_moment(task, now), after=after)
     last = steps[-1].name if steps else None
     event = _event(moved, Verb.COMPLETE, task.state, _holder(task), now, step=last)
     return Change(task=moved, event=event, steps=steps, attempt=ended)
@@ -316,6 +324,16 @@ def _event(  # noqa: PLR0913  one record, seven facts
         attempt=task.attempt,
         detail=detail,
     )
+
+
+def _submit_detail(task: Task) -> str | None:
+    """What the log must say about where a task came from: its cause, and the one before it."""
+    parts = [task.name]
+    if task.parent_id is not None:
+        parts.append(f"after {task.parent_id}")
+    if task.reason is not None:
+        parts.append(task.reason)
+    return ": ".join(parts)
 
 
 def _holder(task: Task) -> str:

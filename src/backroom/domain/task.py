@@ -30,6 +30,7 @@ FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 class Kind(StrEnum):
     BACKGROUND = "background"  # does the work
     SCHEDULED = "scheduled"  # at execute_at it submits a background task, and that is its success
+    BULK = "bulk"  # acts on many tasks of its project; its instance_id is the project's id
 
 
 @unique
@@ -81,7 +82,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     `attempt` counts claims that were not given back by a snooze. `lane` is what it queues in: the
     instance for a change to it, the task itself for one that may run beside others.
     `params` is JSON text with secrets masked; `internal` is the typed parameters as JSON, sealed
-    when they hold secrets.
+    when they hold secrets. `before` and `after` are the instance as JSON text when the task was
+    submitted and when it succeeded.
     """
 
     id: TaskId
@@ -111,7 +113,9 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     error_msg: str | None = None
     reason: str | None = None  # the requester's own words
     request_id: str | None = None
-    parent_id: TaskId | None = None
+    parent_id: TaskId | None = None  # what it retries, or the schedule or bulk task it came from
+    before: str | None = None
+    after: str | None = None
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,11 +157,32 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     detail: str | None = None
 
 
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What was answered to a submit with a client token, kept until `until`.
+
+    `digest` is the SHA-256 of what was asked: the same token with another one is refused.
+    """
+
+    project_id: ProjectId
+    token: str
+    digest: bytes
+    task_id: TaskId
+    instance_id: InstanceId
+    until: datetime
+
+
+class QueueLimits(msgspec.Struct, frozen=True):
+    """How many tasks that have not ended an instance (of one kind) and a project may have."""
+
+    instance: int
+    project: int
+
+
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """What one decision wants written, all of it or nothing.
 
     The store writes it only where the stored version is `task.version - 1`, and `instance`, as it
-    is to be shown from now on, likewise.
+    is to be shown from now on, likewise. `receipt` and `limits` come with a submit only.
     """
 
     task: Task
@@ -165,3 +190,5 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[StepRecord, ...] = ()
     attempt: AttemptRecord | None = None
     instance: Instance | None = None
+    receipt: Receipt | None = None
+    limits: QueueLimits | None = None

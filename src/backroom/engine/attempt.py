@@ -2,11 +2,8 @@
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -14,23 +11,33 @@ import msgspec
 from backroom.domain import lifecycle
 from backroom.domain.errors import (
     BackroomError,
-    Refused,
     StaleTask,
     StepNotReady,
     StepRejected,
     StoreUnavailable,
 )
-from backroom.domain.ids import new_task_id
+from backroom.domain.instance import instance_view
 from backroom.domain.lifecycle import Fault
-from backroom.domain.task import Change, Kind, State, StepRecord, StepState, Task
+from backroom.domain.task import (
+    AttemptRecord,
+    Change,
+    Kind,
+    Outcome,
+    State,
+    StepRecord,
+    StepState,
+    Task,
+)
+from backroom.engine import scheduler
 from backroom.engine.backoff import delay_s
+from backroom.engine.faults import FAULT_CODE, fault_of, storable
+from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import typed_params
-from backroom.ports import Clock, InstanceStore, Platform, TaskStore, Vault
 
-FAULT_CODE = "DMS.00500000"  # [D] Internal service error.
 BROKEN_ATTEMPTS = 20  # of a bug of ours; a step has its operation's own
+LOST_IN_A_ROW = 50  # a task that brings down each worker that takes it must end some day
 HOLD_S = 0.5  # a wait this short keeps the lease: to give it back and claim again is four rows
 UNDO_TIMEOUT_S = 60.0
 STALE_S = 0.05  # a step met somebody else's change of the instance: it looks again
@@ -41,18 +48,6 @@ _log = logging.getLogger(__name__)
 
 class LeaseLost(BackroomError):
     """Another worker has the task now: stop, touch nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What every attempt of a worker shares."""
-
-    tasks: TaskStore
-    instances: InstanceStore
-    platform: Platform
-    clock: Clock
-    vault: Vault
-    stopping: asyncio.Event
 
 
 class Attempt:
@@ -76,7 +71,7 @@ class Attempt:
 
     async def _break(self, error: Exception) -> None:
         _log.error("attempt broke", extra=self._fields(), exc_info=error)
-        fault = _fault(error, None, hides_values=True)
+        fault = fault_of(error, None, hides_values=True)
         now = self._now()
         if self._task.attempt > BROKEN_ATTEMPTS:
             await self._write(lambda task: lifecycle.fail(task, now, fault, None))
@@ -105,10 +100,15 @@ class Attempt:
         try:
             params = typed_params(operation, self._task, self._around.vault)
         except msgspec.DecodeError as error:
-            fault = _fault(error, None, hides_values=operation.has_secrets)
+            fault = fault_of(error, None, hides_values=operation.has_secrets)
             await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
             return
         history = await self._around.tasks.history(self._task.id)
+        if _lost_in_a_row(history.attempts) >= LOST_IN_A_ROW:
+            message = f"{LOST_IN_A_ROW} workers in a row were lost while they ran it"
+            fault = Fault(code=FAULT_CODE, message=message)
+            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            return
         recorded = {step.name: step for step in history.steps}
         outputs = {
             name: _decoded(step.output)
@@ -120,8 +120,12 @@ class Attempt:
             params=params,
             outputs=outputs,
             platform=self._around.platform,
+            kafka=self._around.kafka,
             instances=self._around.instances,
+            tasks=self._around.tasks,
             clock=self._clock,
+            vault=self._around.vault,
+            catalogue=CATALOGUE,
         )
         for position, step in enumerate(operation.steps):
             if step.name in outputs:
@@ -134,7 +138,19 @@ class Attempt:
             if not await self._run_step(operation, context, step, begun):
                 return
         # an earlier release had steps behind these, and ended before their last
-        await self._write(lambda task: lifecycle.complete(task, self._now(), ()))
+        after = await self._instance_after()
+        await self._write(lambda task: lifecycle.complete(task, self._now(), (), after))
+
+    async def _instance_after(self) -> str | None:
+        """What the instance has become; None when it is gone."""
+        while True:
+            try:
+                task = self._task
+                instance = await self._around.instances.get(task.project_id, task.instance_id)
+            except StoreUnavailable as error:
+                await self._store_back(error)
+            else:
+                return None if instance is None else instance_view(instance)
 
     async def _may_go_on(self, operation: Operation[Any], context: StepContext[Any]) -> bool:
         if self._task.cancel_asked_at is not None:
@@ -195,7 +211,7 @@ class Attempt:
             again_s = STALE_S if isinstance(error, StaleTask) else STORE_RETRY_S
             raise StepNotReady(again_s, begun.percent) from error
         except StepRejected as never:
-            fault = Fault(code=never.code, message=_storable(never.reason), step=step.name)
+            fault = Fault(code=never.code, message=storable(never.reason), step=step.name)
             await self._fail(operation, context, fault, begun)
         except asyncio.CancelledError as error:
             if _is_cancelled():
@@ -219,7 +235,8 @@ class Attempt:
             output=output,
         )
         if operation.steps[-1].name == begun.name:
-            await self._write(lambda task: lifecycle.complete(task, now, (done,)))
+            after = await self._instance_after()
+            await self._write(lambda task: lifecycle.complete(task, now, (done,), after))
             return False
         await self._write(lambda task: lifecycle.record(task, now, (done,)))
         context.outputs[begun.name] = _decoded(output)  # type: ignore[index]  # ours to fill
@@ -238,7 +255,7 @@ class Attempt:
         begun: StepRecord,
         error: BaseException,
     ) -> None:
-        fault = _fault(error, begun.name, hides_values=operation.has_secrets)
+        fault = fault_of(error, begun.name, hides_values=operation.has_secrets)
         _log.warning("step faulted", extra=self._fields() | {"step": begun.name})
         if self._task.attempt >= operation.max_attempts:
             await self._fail(operation, context, fault, begun)
@@ -280,34 +297,12 @@ class Attempt:
         """A scheduled task's work is to submit a background task, in the transaction of its end."""
         while True:
             try:
-                await self._around.tasks.write(*await self._scheduled_start())
+                changes = await scheduler.start(self._task, self._around, self._now())
+                await self._around.tasks.write(*changes)
             except StaleTask:
                 await self._refresh()
             else:
                 return
-
-    async def _scheduled_start(self) -> tuple[Change, ...]:
-        task, now = self._task, self._now()
-        operation = CATALOGUE.get(task.name)
-        instance = await self._around.instances.get(task.project_id, task.instance_id)
-        if operation is None or instance is None:
-            gone = Fault(code="DMS.00404022", message="the instance does not exist any more")
-            return (lifecycle.fail(task, now, gone, None),)
-        try:
-            prepared = operation.prepare(
-                instance, typed_params(operation, task, self._around.vault)
-            )
-        except Refused as refused:
-            fault = Fault(code="DMS.00400026", message=_storable(str(refused)))
-            return (lifecycle.fail(task, now, fault, None),)
-        except StoreUnavailable:
-            raise
-        except Exception as error:  # noqa: BLE001  else the task would run for ever
-            fault = _fault(error, None, hides_values=operation.has_secrets)
-            return (lifecycle.fail(task, now, fault, None),)
-        shown = None if prepared is instance else prepared
-        submitted = lifecycle.submit(_started_by(task, now), shown)
-        return lifecycle.complete(task, now, ()), submitted
 
     async def _write(self, decide: Callable[[Task], Change]) -> None:
         """Write what is decided. Somebody else may have asked to cancel meanwhile: decide again.
@@ -353,27 +348,6 @@ class Attempt:
         return {"task_id": task.id, "instance_id": task.instance_id, "attempt": task.attempt}
 
 
-def _started_by(scheduled: Task, now: datetime) -> Task:
-    return Task(
-        id=new_task_id(),
-        project_id=scheduled.project_id,
-        instance_id=scheduled.instance_id,
-        kind=Kind.BACKGROUND,
-        name=scheduled.name,
-        user_id=scheduled.user_id,
-        user_name=scheduled.user_name,
-        params=scheduled.params,
-        internal=scheduled.internal,
-        state=State.WAITING,
-        created_at=now,
-        updated_at=now,
-        lane=scheduled.instance_id,
-        reason=scheduled.reason,
-        request_id=scheduled.request_id,
-        parent_id=scheduled.id,
-    )
-
-
 def _further(begun: StepRecord, wait: StepNotReady) -> StepRecord:
     """Progress never goes back, and is whole only when the step has ended."""
     return msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
@@ -383,32 +357,16 @@ def _decoded(output: bytes | None) -> Any:
     return None if output is None else msgspec.json.decode(output)
 
 
+def _lost_in_a_row(attempts: tuple[AttemptRecord, ...]) -> int:
+    """How many of the last attempts ended with the loss of their worker."""
+    ended = [attempt.outcome for attempt in attempts if attempt.outcome is not None]
+    count = 0
+    while count < len(ended) and ended[-1 - count] is Outcome.LOST:
+        count += 1
+    return count
+
+
 def _is_cancelled() -> bool:
     """Whether this attempt is, and not something that a step waited for."""
     running = asyncio.current_task()
     return running is not None and running.cancelling() > 0
-
-
-def _fault(error: BaseException, step: str | None, *, hides_values: bool) -> Fault:
-    return Fault(
-        code=FAULT_CODE,
-        message=_said_by(error, hides_values=hides_values),
-        step=step,
-        trace=_trace(error.__traceback__),
-    )
-
-
-def _said_by(error: BaseException, *, hides_values: bool) -> str:
-    """What the exception says; its type alone where its text could quote a secret."""
-    name = type(error).__name__
-    return name if hides_values or not str(error) else _storable(f"{name}: {error}")
-
-
-def _storable(text: str) -> str:
-    """File names may hold halves of characters, which no database takes."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _trace(where: TracebackType | None) -> str:
-    """Places and source lines only: no values."""
-    return "".join(traceback.format_tb(where)) or "(no trace)"

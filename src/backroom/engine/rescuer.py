@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from backroom.domain import lifecycle
 from backroom.domain.errors import StoreUnavailable
 from backroom.domain.ids import WorkerId
-from backroom.engine.attempt import Surroundings
+from backroom.engine.surroundings import Surroundings
 from backroom.engine.worker import rescued
 
 LEASE_S = 10.0
@@ -43,6 +43,8 @@ class Rescuer:
         now = self._around.clock.now()
         await self._around.tasks.beat(self._worker_id, now)
         gap = None if self._last_beat is None else now - self._last_beat
+        if gap is not None and gap < timedelta():
+            await self._around.tasks.hurry(now)
         if gap is None or not timedelta() <= gap <= self._lease:  # a clock that went back is one
             self._landing_since = now
         self._last_beat = now

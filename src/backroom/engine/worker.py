@@ -9,7 +9,8 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
 from backroom.domain.ids import TaskId, WorkerId
 from backroom.domain.task import Change, Task
-from backroom.engine.attempt import Attempt, Surroundings
+from backroom.engine.attempt import Attempt
+from backroom.engine.surroundings import Surroundings
 
 SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
 POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from backroom.domain.errors import StepNotReady
+from backroom.domain.errors import InstanceNotReady, StepNotReady
 from backroom.domain.instance import Instance, InstanceStatus, changed
 from backroom.operations.operation import Operation, Step, StepContext, stored_instance
 from backroom.ports import ClusterSpec
@@ -16,6 +16,7 @@ class CreateInstance(msgspec.Struct, frozen=True):
     broker_count: int
     storage_gb: int
     engine_version: str
+    product_id: str = ""  # none in tasks of earlier releases
     access_user: str | None = None
     password: str | None = None
 
@@ -24,7 +25,10 @@ class CreateInstance(msgspec.Struct, frozen=True):
 
 
 def _prepare(instance: Instance, _params: CreateInstance) -> Instance:
-    return instance
+    """For another try: the first one comes with an instance that is being created already."""
+    if instance.status is not InstanceStatus.CREATE_FAILED:
+        raise InstanceNotReady(instance.id, instance.status)
+    return changed(instance, status=InstanceStatus.CREATING)
 
 
 async def _create_brokers(context: StepContext[CreateInstance]) -> list[str]:
@@ -34,6 +38,7 @@ async def _create_brokers(context: StepContext[CreateInstance]) -> list[str]:
         broker_count=params.broker_count,
         storage_gb=params.storage_gb,
         kafka_version=params.engine_version,
+        flavor=params.product_id,
     )
     await context.platform.create_cluster(instance_id, spec)
     cluster = await context.platform.observe(instance_id)

@@ -9,7 +9,7 @@ import msgspec
 from backroom.domain.errors import StepRejected
 from backroom.domain.instance import Instance
 from backroom.domain.task import Task
-from backroom.ports import Clock, InstanceStore, Platform
+from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -22,8 +22,12 @@ class StepContext(Generic[P]):
     params: P
     outputs: Mapping[str, Any]
     platform: Platform
+    kafka: KafkaAdmin
     instances: InstanceStore
+    tasks: TaskStore
     clock: Clock
+    vault: Vault
+    catalogue: Mapping[str, "Operation[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,14 @@ class Step(Generic[P]):
     `run` returns the output to keep (JSON types or None), or raises StepNotReady, StepRejected or
     anything else, which is a fault and makes it run again.
     `weight` is its share of the whole task's time; `timeout_s` bounds one call of `run`.
+    `is_undone`: the operation's undo takes back what it did, so a later task does it again.
     """
 
     name: str
     run: Callable[[StepContext[P]], Awaitable[Any]]
     weight: int = 1
     timeout_s: float = 60.0
+    is_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class Operation(Generic[P]):
     shows_executing: bool = False  # [O] most clients know only CREATED as "under way"
     has_progress: bool = False  # [D] only capacity expansion has an official progress
     has_secrets: bool = False  # params are sealed at rest
+    is_read_only: bool = False  # changes nothing, so it runs beside whatever the instance is doing
     max_attempts: int = 5
 
 

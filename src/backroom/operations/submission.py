@@ -1,12 +1,28 @@
-"""How an operation's typed params are kept inside a task."""
+"""How an operation's typed params are kept inside a task, and what is needed to read them back."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from backroom.domain.task import Task
-from backroom.operations.operation import Operation
-from backroom.ports import Vault
+from backroom.operations.operation import Operation, StepContext
+from backroom.ports import InstanceStore, TaskStore, Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a decision about a task of before looks at."""
+
+    tasks: TaskStore
+    instances: InstanceStore
+    vault: Vault
+    catalogue: Mapping[str, Operation[Any]]
+
+
+def means_of(context: StepContext[Any]) -> Means:
+    return Means(context.tasks, context.instances, context.vault, context.catalogue)
 
 
 def internal_params(operation: Operation[Any], params: msgspec.Struct, vault: Vault) -> bytes:

@@ -8,7 +8,9 @@ from time import monotonic, sleep
 import apsw
 
 from backroom.domain.errors import StoreUnavailable
+from backroom.store.sqlite_chain import chain_events
 
+CHAINED_SINCE = 2  # the schema that put events in a chain
 BUSY_TIMEOUT_MS = 5_000  # another process (the command line) may be writing
 SWITCH_RETRY_S = 0.005  # about as long as it takes another to make the file
 CACHE_KIB = 64 * 1024  # per connection, filled only as pages are read
@@ -68,6 +70,8 @@ def _apply_missing(connection: apsw.Connection) -> None:
         )
     for number, text in enumerate(available[applied:], start=applied + 1):
         connection.execute(text)
+        if number == CHAINED_SINCE:
+            chain_events(connection)
         connection.pragma("user_version", number)
 
 

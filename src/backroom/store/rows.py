@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from backroom.domain.account import AccessKey, Role, Token, User
+from backroom.domain.chain import SealedEvent
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId, WorkerId
 from backroom.domain.stamps import stamp
 from backroom.domain.task import (
@@ -12,6 +13,7 @@ from backroom.domain.task import (
     Event,
     Kind,
     Outcome,
+    Receipt,
     State,
     StepRecord,
     StepState,
@@ -63,6 +65,8 @@ def task(row: Row) -> Task:
         reason=row[25],
         request_id=row[26],
         parent_id=row[27],
+        before=row[28],
+        after=row[29],
     )
 
 
@@ -75,7 +79,8 @@ def inserted_task(key: int, task: Task, created_at: str) -> Row:
         task.version, task.epoch, task.attempt, task.worker_id, optional_stamp(task.claimed_at),
         optional_stamp(task.due_at), optional_stamp(task.started_at),
         optional_stamp(task.ended_at), optional_stamp(task.cancel_asked_at),
-        task.error_code, task.error_msg, task.reason, task.request_id, task.parent_id,
+        task.error_code, task.error_msg, task.reason, task.request_id, task.parent_id, task.before,
+        task.after,
     )  # fmt: skip
 
 
@@ -85,7 +90,7 @@ def updated_task(task: Task) -> Row:
         task.version, task.epoch, task.attempt, task.worker_id, optional_stamp(task.claimed_at),
         optional_stamp(task.due_at), optional_stamp(task.started_at),
         optional_stamp(task.ended_at), optional_stamp(task.cancel_asked_at),
-        task.error_code, task.error_msg, task.id, task.version - 1,
+        task.error_code, task.error_msg, task.after, task.id, task.version - 1,
     )  # fmt: skip
 
 
@@ -147,6 +152,28 @@ def event(row: Row) -> Event:
         step=row[5],
         attempt=row[6],
         detail=row[7],
+    )
+
+
+def sealed_event(row: Row) -> SealedEvent:
+    return SealedEvent(
+        project_id=ProjectId(row[0]),
+        sequence=row[1],
+        instance_id=InstanceId(row[2]),
+        task_id=TaskId(row[3]),
+        hash=row[4],
+        event=event(row[5:]),
+    )
+
+
+def receipt(row: Row) -> Receipt:
+    return Receipt(
+        project_id=ProjectId(row[0]),
+        token=row[1],
+        digest=row[2],
+        task_id=TaskId(row[3]),
+        instance_id=InstanceId(row[4]),
+        until=_moment(row[5]),
     )
 
 

@@ -70,16 +70,16 @@ class SqliteClusterStore:
         self._read = reading(reader)
         self._writer = writer
 
-    async def load(self, instance_id: InstanceId) -> tuple[bytes, int] | None:
-        row = self._read(_SQL.cluster, (instance_id,)).fetchone()
+    async def load(self, instance_id: InstanceId, part: str) -> tuple[bytes, int] | None:
+        row = self._read(_SQL.cluster, (instance_id, part)).fetchone()
         return None if row is None else (row[0], row[1])
 
-    async def save(self, instance_id: InstanceId, document: bytes, version: int) -> None:
+    async def save(self, instance_id: InstanceId, part: str, document: bytes, version: int) -> None:
         def piece(connection: apsw.Connection) -> None:
             if version == 1:
-                connection.execute(_SQL.insert_cluster, (instance_id, 1, document))
+                connection.execute(_SQL.insert_cluster, (instance_id, part, 1, document))
             else:
-                bindings = (version, document, instance_id, version - 1)
+                bindings = (version, document, instance_id, part, version - 1)
                 connection.execute(_SQL.update_cluster, bindings)
             if connection.changes() == 0:
                 raise StaleTask(instance_id, version - 1)

@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 import apsw
+import msgspec
 
 from backroom.domain import lifecycle
-from backroom.domain.errors import StaleTask
+from backroom.domain.chain import GENESIS, digest_of, link
+from backroom.domain.errors import ClientTokenTaken, QuotaReached, StaleTask
 from backroom.domain.filter import Page, TaskFilter, TaskPage
 from backroom.domain.ids import TaskId, WorkerId
 from backroom.domain.stamps import stamp, stamp_not_before
-from backroom.domain.task import Change, State, Task, TaskRecord
+from backroom.domain.task import FINAL, Change, Receipt, State, Task, TaskRecord
 from backroom.ports import History
 from backroom.store import rows
 from backroom.store.connection import reading
@@ -27,15 +29,20 @@ _SQL = load("tasks")
 
 
 class SqliteTaskStore:
-    """`on_ready` is called on any thread, after the commit, when a lane may have become ready."""
+    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it."""
 
     def __init__(
-        self, reader: apsw.Connection, writer: Writer, on_ready: Callable[[], None]
+        self,
+        reader: apsw.Connection,
+        writer: Writer,
+        on_ready: Callable[[], None],
+        on_written: Callable[[], None] = lambda: None,
     ) -> None:
         self._reader = reader
         self._read = reading(reader)
         self._writer = writer
         self._on_ready = on_ready
+        self._on_written = on_written
         self._records = RecordReader(self._read)
 
     async def write(self, *changes: Change) -> None:
@@ -43,7 +50,9 @@ class SqliteTaskStore:
             return any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
 
         async def write() -> None:
-            if await self._writer.run(piece):
+            is_ready = await self._writer.run(piece)
+            self._on_written()
+            if is_ready:
                 self._on_ready()
 
         await asyncio.shield(write())  # whoever asked may go: what was written still wakes a worker
@@ -121,7 +130,9 @@ class SqliteTaskStore:
             heads: Any = connection.execute(_SQL.ready_lanes, (stamp(now), limit)).fetchall()
             return [_claim_head(connection, head, worker_id, now) for (head,) in heads]
 
-        return await self._writer.run(piece)
+        claimed = await self._writer.run(piece)
+        self._on_written()
+        return claimed
 
     async def next_due(self) -> datetime | None:
         row = self._read(_SQL.next_ready).fetchone()
@@ -139,16 +150,20 @@ class SqliteTaskStore:
     async def held(self, worker_id: WorkerId) -> list[Task]:
         return [rows.task(row) for row in self._read(_SQL.held, (worker_id,))]
 
-    async def queued(self, lane: str) -> int:
-        row: Any = self._read(_SQL.queued, (lane,)).fetchone()
-        return int(row[0])
+    async def hurry(self, now: datetime) -> None:
+        def piece(connection: apsw.Connection) -> None:
+            connection.execute(_SQL.hurry, {"now": stamp(now)})
+            connection.execute(_SQL.hurry_tasks, (stamp(now),))
+
+        await self._writer.run(piece)
+        self._on_ready()
 
 
 def _put_change(connection: apsw.Connection, change: Change) -> bool:
     """Write one change; true when a lane may have become ready by it."""
     task = change.task
     if task.version == 1:
-        is_ready = _insert(connection, task)
+        is_ready = _insert(connection, change)
     elif change.event.to_state is None:
         is_ready = _delete(connection, task)
     else:
@@ -157,13 +172,32 @@ def _put_change(connection: apsw.Connection, change: Change) -> bool:
         connection.execute(_SQL.put_step, rows.step_row(task.id, step))
     if change.attempt is not None:
         connection.execute(_SQL.put_attempt, rows.attempt_row(task.id, change.attempt))
-    connection.execute(_SQL.add_event, rows.event_row(task, change.event))
+    _append_event(connection, change)
     if change.instance is not None:
         put_instance(connection, change.instance)
     return is_ready
 
 
-def _insert(connection: apsw.Connection, task: Task) -> bool:
+def _append_event(connection: apsw.Connection, change: Change) -> None:
+    """The next link of the project's chain. The same row counts the project's open tasks."""
+    task, event = change.task, change.event
+    row: Any = connection.execute(_SQL.chain, (task.project_id,)).fetchone()
+    sequence, previous, is_open = row or (0, GENESIS, 0)
+    if event.from_state is None:
+        is_open += 1
+        if change.limits is not None and is_open > change.limits.project:
+            raise QuotaReached("unfinished tasks of the project", change.limits.project)
+    elif event.to_state in FINAL:
+        is_open -= 1
+    sealed = link(previous, digest_of(task, event))
+    connection.execute(_SQL.put_chain, (task.project_id, sequence + 1, sealed, is_open))
+    connection.execute(_SQL.add_event, (*rows.event_row(task, event), sequence + 1, sealed))
+
+
+def _insert(connection: apsw.Connection, change: Change) -> bool:
+    task = change.task
+    if change.receipt is not None:
+        _put_receipt(connection, change.receipt, task.created_at)
     stream: Any = connection.execute(
         _SQL.append_to_stream,
         {
@@ -173,7 +207,9 @@ def _insert(connection: apsw.Connection, task: Task) -> bool:
             "created_at": stamp(task.created_at),
         },
     ).fetchone()
-    stream_id, ordinal, created_at = stream
+    stream_id, ordinal, created_at, is_open = stream
+    if change.limits is not None and is_open > change.limits.instance:
+        raise QuotaReached("unfinished tasks of the instance", change.limits.instance)
     key = (stream_id << BASE_SHIFT) + ordinal
     connection.execute(_SQL.insert_task, rows.inserted_task(key, task, created_at))
     if connection.changes() == 0:
@@ -183,6 +219,14 @@ def _insert(connection: apsw.Connection, task: Task) -> bool:
     ready_at = optional_stamp(task.due_at) or stamp(task.created_at)
     connection.execute(_SQL.add_lane, (task.lane, key, ready_at))
     return True
+
+
+def _put_receipt(connection: apsw.Connection, receipt: Receipt, now: datetime) -> None:
+    row = msgspec.structs.asdict(receipt)
+    row.update(until=stamp(receipt.until), now=stamp(now))
+    connection.execute(_SQL.put_receipt, row)
+    if connection.changes() == 0:
+        raise ClientTokenTaken(receipt.token)
 
 
 def _delete(connection: apsw.Connection, task: Task) -> bool:
@@ -210,6 +254,7 @@ def _update(connection: apsw.Connection, task: Task, now: str) -> bool:
         ready_at = optional_stamp(task.due_at) or now
         connection.execute(_SQL.ready_lane, (ready_at, task.lane, key))
         return True
+    connection.execute(_SQL.close_in_stream, (key >> BASE_SHIFT,))
     return _move_lane_on(connection, task, key, now)
 
 

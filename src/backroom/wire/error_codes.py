@@ -84,9 +84,58 @@ class ErrorCode(Enum):
     INVALID_PARAMETER = Text(
         400, "DMS.00400062", "Invalid {} parameter in the request.", "请求参数{}无效。"
     )
+    INVALID_CONFIG = Text(
+        400, "DMS.00400063", "Invalid configuration parameter {}", "配置参数无效：{}"
+    )
+    INVALID_ACTION = Text(
+        400,
+        "DMS.00400064",
+        "The action parameter in the request must be delete or restart.",
+        "请求参数action必须为delete或restart。",
+    )
+    NO_INSTANCES = Text(
+        400,
+        "DMS.00400065",
+        "The instances parameter in the request is empty.",
+        "请求参数instances为空。",
+    )
     INVALID_TASK_ID = Text(400, "DMS.00400070", "Invalid task ID format.", "任务ID格式无效。")
+    INVALID_TOPIC_NAME = Text(  # the list's text goes on with an older rule
+        400, "DMS.00400101", "The name of a Kafka topic must be {}", "Topic名称须为{}"
+    )
+    INVALID_PARTITION_COUNT = Text(
+        400,
+        "DMS.00400102",
+        "The number of partitions created for a Kafka topic must be within the range of 1-200. {}",
+        "Topic的分区数必须在1到200之间。{}",
+    )
+    INVALID_REPLICA_COUNT = Text(
+        400,
+        "DMS.00400103",
+        "The number of replicas created for a Kafka topic must be within the range of 1-20.",
+        "Topic的副本数必须在1到20之间。",
+    )
+    INVALID_RETENTION_TIME = Text(  # the list's text goes on with an older range
+        400,
+        "DMS.00400105",
+        "The message retention period of a Kafka topic must be within the range of {}",
+        "Topic的消息老化时间必须在以下范围内：{}",
+    )
+    INSTANCE_REPEATED = Text(400, "DMS.00400082", "Instance id is repeated.", "实例ID重复。")
+    TOO_MANY_INSTANCES = Text(
+        400,
+        "DMS.00400100",
+        "The instances array can contain a maximum of 50 instance IDs.",
+        "instances最多包含50个实例ID。",
+    )
     INVALID_MAINTENANCE_WINDOW = Text(
         400, "DMS.00400106", "Invalid maintenance time window. {}", "维护时间窗无效。{}"
+    )
+    EXPANSION_LIMIT = Text(
+        400,
+        "DMS.00400124",
+        "The maximum number of disk expansion times has been reached.",
+        "磁盘扩容次数已达上限。",
     )
     INVALID_PUBLIC_ACCESS = Text(
         400, "DMS.00400128", "Invalid public access parameters. {}", "公网访问参数无效。{}"
@@ -97,6 +146,21 @@ class ErrorCode(Enum):
         "DMS.00400800",
         "Invalid request parameter. Check the request parameter. {}",
         "请求参数无效，请检查。{}",
+    )
+    TOO_MANY_REPLICAS = Text(
+        400,
+        "DMS.00400861",
+        "Replication factor larger than available brokers. {}",
+        "副本数大于可用代理数。{}",
+    )
+    TOPIC_NOT_FOUND = Text(400, "DMS.00400876", "The topic does not exist.", "该Topic不存在。")
+    PARTITIONS_MOVING = Text(400, "DMS.00500980", "Partition reassigning. {}", "分区平衡中。{}")
+    TOPIC_EXISTS = Text(400, "DMS.40050005", "Requested topic already exists.", "该Topic已存在。")
+    PARTITIONS_EXHAUSTED = Text(
+        400,
+        "DMS.111400860",
+        "Instance partition is not enough. Total partition is over the partition limitation. {}",
+        "实例分区数不足，总分区数超过上限。{}",
     )
     INVALID_OFFSET = Text(
         400, "DMS.40050010", "Offset parameter is invalid. {}", "offset参数无效。{}"
@@ -140,4 +204,7 @@ class ErrorCode(Enum):
     BODY_TOO_LARGE = Text(413, "APIGW.0201", "Request entity too large. {}", "请求体过大。{}")
     HEADERS_TOO_LARGE = Text(494, "APIGW.0201", "Request headers too large. {}", "请求头过大。{}")
     INTERNAL = Text(500, "DMS.00500000", "Internal service error.", "服务内部错误。")
+    BUSY = Text(
+        503, "DMS.111501025", "Query Busy. Please try again later.", "查询繁忙，请稍后重试。"
+    )
     STORE_AWAY = Text(503, "DMS.00500000", "Internal service error.", "服务内部错误。")

@@ -182,6 +182,7 @@ def decode_create(
         broker_count=brokers,
         storage_gb=storage_gb,
         engine_version=instance.engine_version,
+        product_id=product_id,
         access_user=access.user,
         password=access.password,
     )

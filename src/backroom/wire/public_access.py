@@ -20,7 +20,7 @@ from backroom.operations.public_ip import (
 from backroom.ports import PublicAddress
 
 MAX_BANDWIDTH = 2_000  # Mbit/s, of one elastic IP [D: EIP product page]
-_ADDRESS_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+ADDRESS_ID_FORM = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _POOL = ipaddress.ip_network("100.64.0.0/10")  # shared address space, RFC 6598: leads nowhere real
 _POOL_NAMESPACE = uuid.UUID("6f1c0d0e-5f0e-4e35-9b0c-1a3a0b5b7c11")
 
@@ -72,7 +72,7 @@ def _pairs(ids: list[str], addresses: list[str], instance: Instance) -> tuple[Pu
     for address in addresses:
         _check_address(address)
     for address_id in ids:
-        if not _ADDRESS_ID.fullmatch(address_id):
+        if not ADDRESS_ID_FORM.fullmatch(address_id):
             raise InvalidPublicAccess("publicip_id", "must be ids separated by commas")
     ids = ids or [str(uuid.uuid5(_POOL_NAMESPACE, address)) for address in addresses]
     addresses = addresses or [pool_address(address_id) for address_id in ids]

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from backroom.domain.errors import InvalidInput
+from backroom.domain.estimate import Estimate
 from backroom.domain.filter import Page, TaskFilter, TaskPage
 from backroom.domain.ids import InstanceId, ProjectId
-from backroom.domain.task import Kind, State, StepRecord, StepState, Task, TaskRecord
+from backroom.domain.task import Kind, State, StepRecord, StepState, TaskRecord
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation
 from backroom.ports import History
@@ -107,6 +108,11 @@ def encode_one(record: TaskRecord) -> TaskListBody:
     return TaskListBody("1", [encode_task(record)])
 
 
+def entity_tag(record: TaskRecord) -> bytes:
+    """Of what `encode_one` makes of it: nothing else in there ever changes."""
+    return f'"{record.id}/{record.updated_at}/{status_of(record)}"'.encode()
+
+
 def encode_page(page: TaskPage) -> TaskListBody:
     return TaskListBody(str(page.total), [encode_task(record) for record in page.tasks])
 
@@ -176,32 +182,11 @@ _STEP_WORDS = {
 
 
 def encode_progress(
-    operation: Operation[Any], task: Task, history: History, now: datetime
+    operation: Operation[Any], history: History, estimate: Estimate
 ) -> ProgressBody:
-    """Percent from the steps' weights; the time left as the time taken so far foretells it."""
     recorded = {step.name: step for step in history.steps}
-    percent = percent_of(operation, recorded, task)
     bodies = [_step_body(step.name, recorded.get(step.name)) for step in operation.steps]
-    return ProgressBody(percent, remaining_s(task, percent, now), bodies)
-
-
-def percent_of(operation: Operation[Any], recorded: Mapping[str, StepRecord], task: Task) -> int:
-    if task.state is State.SUCCEEDED:
-        return 100
-    done = sum(
-        step.weight * recorded[step.name].percent
-        for step in operation.steps
-        if step.name in recorded
-    )
-    return min(99, done // sum(step.weight for step in operation.steps))
-
-
-def remaining_s(task: Task, percent: int, now: datetime) -> int:
-    """Seconds; 0 once the task has ended or while nothing is known."""
-    if task.state.is_final or task.started_at is None or percent <= 0:
-        return 0
-    spent_s = (now - task.started_at).total_seconds()
-    return max(1, round(spent_s * (100 - percent) / percent))
+    return ProgressBody(estimate.percent, estimate.remaining_s, bodies)
 
 
 def _step_body(name: str, step: StepRecord | None) -> StepBody:

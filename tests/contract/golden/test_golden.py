@@ -18,6 +18,7 @@ from backroom.domain.task import Change, Event, Kind, State, StepRecord, StepSta
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation, Step
 from backroom.operations.public_ip import UnbindPublicIp
+from backroom.ports import NewTopic, TopicPartition
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 SAMPLES = sorted(GOLDEN.glob("*/*.json"))
@@ -44,10 +45,14 @@ def test_golden_sample(world, monkeypatch, path):
         world.clock.moment = datetime.fromisoformat(given["now"])
     for name, made in given.get("operations", {}).items():
         add_operation(monkeypatch, name, **made)
+    for topic in given.get("topics", ()):
+        add_topic(world, **topic)
+    if "next_task_id" in given:
+        monkeypatch.setattr("backroom.service.new_task_id", lambda: given["next_task_id"])
     for task in given.get("tasks", ()):
         world.do(world.backroom.tasks.write(change(world, **task)))
     answer = ask(world, **sample["request"])
-    expected = sample["response"]
+    expected = json.loads(of_the_instance(world, json.dumps(sample["response"])))
     assert answer.status == expected["status"]
     if "body" not in expected:
         assert answer.body == b""
@@ -87,9 +92,14 @@ def fill(world, target):
     return target.format(project_id=world.project_id, instance_id=world.instance.id)
 
 
-def ask(world, method, target, headers=None):
+def of_the_instance(world, text):
+    return text.replace("{instance_id}", world.instance.id)
+
+
+def ask(world, method, target, headers=None, body=None):
     if headers is None:
-        return world.admin.call(method, fill(world, target))
+        content = b"" if body is None else of_the_instance(world, json.dumps(body)).encode()
+        return world.admin.call(method, fill(world, target), content)
     return Caller(world).call(method, fill(world, target), headers=headers.items())
 
 
@@ -119,6 +129,23 @@ def add_operation(monkeypatch, name, steps=MappingProxyType({}), **traits):
     catalogue = MappingProxyType({**CATALOGUE, name: operation})
     for module in CATALOGUE_USERS:
         monkeypatch.setattr(f"{module}.CATALOGUE", catalogue)
+
+
+def add_topic(world, name, replicas, configs=MappingProxyType({}), partition_bytes=0):
+    kafka, instance_id = world.backroom.kafka, world.instance.id
+    new = NewTopic(
+        name=name,
+        partition_count=len(replicas),
+        replication_factor=len(replicas[0]),
+        configs=configs,
+    )
+    world.do(kafka.create_topics(instance_id, [new]))
+    world.do(kafka.fill(instance_id, name, 0))
+    targets = {TopicPartition(name, at): tuple(one) for at, one in enumerate(replicas)}
+    world.do(kafka.reassign(instance_id, targets))
+    world.do(kafka.elect_preferred_leaders(instance_id, list(targets)))
+    world.do(kafka.fill(instance_id, name, partition_bytes))
+    world.clock.move(seconds=1)
 
 
 def change(world, steps=(), started_at=None, execute_at=None, kind="background", **record):

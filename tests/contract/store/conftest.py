@@ -1,10 +1,12 @@
 import pytest
 from tests.support.coroutines import pytest_pyfunc_call  # noqa: F401  pytest finds the hook by its name
-from tests.support.databases import SqliteFile, SqliteMemory
+from tests.support.databases import PostgresDatabase, SqliteFile, SqliteMemory
+from tests.support.postgres_server import _postgres_stopped_at_the_end  # noqa: F401  same
 
 DATABASES = {
     "sqlite-memory": SqliteMemory,
     "sqlite-file": SqliteFile,
+    "postgres": PostgresDatabase,
 }
 
 

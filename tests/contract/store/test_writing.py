@@ -16,6 +16,7 @@ from tests.support.builders import (
     make_task,
 )
 from tests.support.promises import promised
+from tests.support.queues import queued
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask
@@ -156,7 +157,7 @@ async def test_all_changes_are_refused_when_the_last_is_stale(stores):
             lifecycle.complete(second, NOW, ()),
         )
     assert await everything(stores, first.id, second.id, fresh.id) == before
-    assert await tasks.queued(instance_id(3)) == 0
+    assert await queued(tasks, instance_id(3)) == 0
     assert (await tasks.current(instance_id(1))).id == first.id
     again = await tasks.find(TaskFilter(project_id=PROJECT, instance_id=first.instance_id), Page())
     assert again.total == total
@@ -198,7 +199,7 @@ async def test_scheduled_task_ends_and_starts_its_child_in_one_write(tasks):
         await tasks.write(
             lifecycle.complete(taken, NOW, ()), lifecycle.submit(make_task(1, parent_id=task.id))
         )
-    assert await tasks.queued(instance_id(1)) == 0
+    assert await queued(tasks, instance_id(1)) == 0
 
 
 async def test_worker_is_fenced_after_its_task_was_rescued(stores):

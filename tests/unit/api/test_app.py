@@ -6,7 +6,7 @@ from backroom.api.app import Application
 
 
 def application():
-    return Application(None, None)
+    return Application(None, None, None)
 
 
 def run(scope, *messages):

@@ -15,6 +15,7 @@ from tests.support.builders import (
 )
 from tests.support.clocks import settled
 from tests.support.engine_world import Steps, catalogue_with, make_operation
+from tests.support.queues import queued
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import (
@@ -750,7 +751,7 @@ async def test_scheduled_task_starts_one_child_when_the_answer_was_lost(world):
         running = asyncio.ensure_future(attempt.run())
         await world.clock.pass_until(running.done)
     assert len(await children(world, task)) == 1
-    assert await world.stores.tasks.queued(instance_id(1)) == 1
+    assert await queued(world.stores.tasks, instance_id(1)) == 1
     assert (await world.get(task.id)).state is State.SUCCEEDED
 
 

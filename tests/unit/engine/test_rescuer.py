@@ -1,6 +1,7 @@
 import asyncio
+from datetime import timedelta
 
-from tests.support.builders import NOW, W1, W2, W3, make_step, make_task
+from tests.support.builders import NOW, W1, W2, W3, make_scheduled, make_step, make_task
 from tests.support.clocks import settled
 
 from backroom.domain import lifecycle
@@ -32,7 +33,7 @@ async def test_task_of_a_dead_worker_is_rescued_after_a_lease(world):
     assert await beats(world, rescuer, 3) == 0
     assert await beats(world, rescuer, 2) == 1
     rescued = await world.get(task.id)
-    assert (rescued.state, rescued.attempt) == (State.WAITING, 1)
+    assert (rescued.state, rescued.attempt) == (State.WAITING, 0)
     history = await world.history(task.id)
     assert (history.events[-1].verb, history.events[-1].actor) == ("rescue", W1)
     assert history.attempts[0].outcome is Outcome.LOST
@@ -176,3 +177,25 @@ async def test_rescuer_beats_three_times_a_lease_until_told_to_stop(world):
     assert world.clock.next_timer == NOW.replace(second=6)
     world.around.stopping.set()
     await loop
+
+
+async def test_snoozed_task_comes_at_once_when_the_clock_went_back(world):
+    task = await claimed_by(world, W1)
+    now = world.clock.now()
+    await world.stores.tasks.write(lifecycle.snooze(task, now, now + timedelta(seconds=30)))
+    later = make_scheduled(1, now + timedelta(minutes=5), now)
+    await world.stores.tasks.write(lifecycle.submit(later))
+    rescuer = Rescuer(W1, world.around)
+    await rescuer.round()
+    world.clock.move(-3_600)
+    assert await world.stores.tasks.claim(W1, 9, world.clock.now()) == []
+    await rescuer.round()
+    assert [one.id for one in await world.stores.tasks.claim(W1, 9, world.clock.now())] == [task.id]
+
+
+async def test_task_waits_for_its_moment_when_the_clock_goes_on(world):
+    task = await claimed_by(world, W1)
+    now = world.clock.now()
+    await world.stores.tasks.write(lifecycle.snooze(task, now, now + timedelta(seconds=30)))
+    await beats(world, Rescuer(W1, world.around), 3)
+    assert await world.stores.tasks.claim(W1, 9, world.clock.now()) == []

@@ -20,12 +20,14 @@ from backroom.domain.task import State
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.create_instance import CREATE_INSTANCE, CreateInstance
 from backroom.operations.delete_instance import DELETABLE, DELETE_INSTANCE, DeleteInstance
+from backroom.operations.extend_instance import EXTEND_INSTANCE, ExtendInstance
 from backroom.operations.public_ip import (
     BIND_PUBLIC_IP,
     UNBIND_PUBLIC_IP,
     BindPublicIp,
     UnbindPublicIp,
 )
+from backroom.operations.restart_instance import RESTART_INSTANCE, RestartInstance
 from backroom.operations.submission import internal_params, typed_params
 from backroom.ports import PublicAddress
 
@@ -37,6 +39,16 @@ BOUND = PublicAccess(
 BIND = BindPublicIp(addresses=(A, B), bandwidth_mbit_per_s=7)
 CREATE = CreateInstance(
     broker_count=3, storage_gb=300, engine_version="2.7", access_user="root", password="Hush_123"
+)
+LARGER_DISKS = ExtendInstance(
+    kind="storage", storage_gb=600, broker_count=3, product_id="c6.2u4g.cluster"
+)
+MORE_BROKERS = ExtendInstance(
+    kind="horizontal", storage_gb=500, broker_count=5, product_id="c6.2u4g.cluster",
+    new_addresses=(PublicAddress("c", "100.64.0.3"), PublicAddress("d", "100.64.0.4")),
+)  # fmt: skip
+LARGER_MACHINES = ExtendInstance(
+    kind="vertical", storage_gb=300, broker_count=3, product_id="c6.4u8g.cluster"
 )
 
 
@@ -64,6 +76,17 @@ async def deleting(world):
     await world.instances.save(changed(instance, status=InstanceStatus.DELETING))
 
 
+async def restarting(world):
+    instance = await world.add_instance()
+    await world.instances.save(changed(instance, status=InstanceStatus.RESTARTING))
+
+
+async def extending(world):
+    await bound(world)
+    instance = await world.shown(ID)
+    await world.instances.save(changed(instance, status=InstanceStatus.EXTENDING))
+
+
 async def is_bound(world):
     shown = await world.shown(ID)
     assert shown.public_access == BOUND
@@ -83,6 +106,36 @@ async def is_created(world):
     assert shown.brokers == cluster.brokers
 
 
+async def is_restarted(world):
+    shown, cluster = await world.shown(ID), await world.platform.observe(ID)
+    assert shown.status is InstanceStatus.RUNNING
+    assert cluster.running == (0, 1, 2)
+    assert [machine.incarnation.partition("@")[0] for machine in cluster.machines] == ["2"] * 3
+
+
+async def has_larger_disks(world):
+    shown, cluster = await world.shown(ID), await world.platform.observe(ID)
+    assert (shown.status, shown.storage_gb) == (InstanceStatus.RUNNING, 600)
+    assert (shown.broker_count, shown.extend_count, cluster.storage_gb) == (3, 1, 600)
+
+
+async def has_more_brokers(world):
+    shown, cluster = await world.shown(ID), await world.platform.observe(ID)
+    assert (shown.status, shown.broker_count) == (InstanceStatus.RUNNING, 5)
+    assert (shown.storage_gb, shown.extend_count, cluster.storage_gb) == (500, 0, 500)
+    assert cluster.running == (0, 1, 2, 3, 4)
+    assert shown.brokers == cluster.brokers
+    assert shown.public_access.address_ids == ("a", "b", "c", "d")
+    assert [address.id for address in cluster.public] == ["a", "b", "c", "d"]
+
+
+async def has_larger_machines(world):
+    shown, cluster = await world.shown(ID), await world.platform.observe(ID)
+    assert (shown.status, shown.product_id) == (InstanceStatus.RUNNING, "c6.4u8g.cluster")
+    assert (shown.broker_count, shown.storage_gb, shown.extend_count) == (3, 300, 0)
+    assert {machine.flavor for machine in cluster.machines} == {"c6.4u8g.cluster"}
+
+
 async def is_gone(world):
     assert await world.shown(ID) is None
     assert await world.platform.observe(ID) is None
@@ -95,6 +148,10 @@ CASES = {
     "unbind again": (UNBIND_PUBLIC_IP, UnbindPublicIp(), running, is_unbound),
     "create": (CREATE_INSTANCE, CREATE, creating, is_created),
     "delete": (DELETE_INSTANCE, DeleteInstance(), deleting, is_gone),
+    "restart": (RESTART_INSTANCE, RestartInstance(), restarting, is_restarted),
+    "larger disks": (EXTEND_INSTANCE, LARGER_DISKS, extending, has_larger_disks),
+    "more brokers": (EXTEND_INSTANCE, MORE_BROKERS, extending, has_more_brokers),
+    "larger machines": (EXTEND_INSTANCE, LARGER_MACHINES, extending, has_larger_machines),
 }
 cases = pytest.mark.parametrize("case", CASES)
 
@@ -336,9 +393,15 @@ def test_delete_needs_an_instance_that_nothing_else_is_making(status):
             DELETE_INSTANCE.prepare(instance, DeleteInstance())
 
 
-def test_create_shows_the_instance_as_it_is():
-    instance = make_instance(status=InstanceStatus.CREATING)
-    assert CREATE_INSTANCE.prepare(instance, CREATE) is instance
+@pytest.mark.parametrize("status", InstanceStatus)
+def test_create_is_tried_again_where_it_failed_only(status):
+    instance = make_instance(status=status)
+    if status is InstanceStatus.CREATE_FAILED:
+        prepared = CREATE_INSTANCE.prepare(instance, CREATE)
+        assert prepared == changed(instance, status=InstanceStatus.CREATING)
+    else:
+        with pytest.raises(InstanceNotReady):
+            CREATE_INSTANCE.prepare(instance, CREATE)
 
 
 # params at rest, the catalogue

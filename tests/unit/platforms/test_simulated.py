@@ -4,7 +4,13 @@ from tests.support.engine_world import SPEC
 from tests.support.promises import promised
 
 from backroom.domain.errors import StaleTask, StepRejected
-from backroom.platforms.simulated import PORT, SimulatedPlatform, Timings
+from backroom.platforms.simulated import (
+    PART,
+    PORT,
+    STARTS_KEPT,
+    SimulatedPlatform,
+    Timings,
+)
 from backroom.ports import Platform, PublicAddress
 
 ID = instance_id()
@@ -132,10 +138,10 @@ async def test_brokers_are_the_same_after_a_restart_of_the_process(world, platfo
 
 async def test_change_is_stale_when_another_process_was_first(world, platform, monkeypatch):
     await platform.adopt_cluster(ID, SPEC)
-    stale = await world.stores.clusters.load(ID)
+    stale = await world.stores.clusters.load(ID, PART)
     await platform.attach_public(ID, [A])
 
-    async def load(_instance_id):
+    async def load(_instance_id, _part):
         return stale
 
     monkeypatch.setattr(world.stores.clusters, "load", load)
@@ -161,3 +167,69 @@ async def test_timings_decide_how_long_it_takes(world):
     assert await slow.observe(ID) is not None
     world.clock.move(1)
     assert await slow.observe(ID) is None
+
+
+OLD_DOCUMENT = b"""{"spec":{"broker_count":3,"storage_gb":300,"kafka_version":"2.7"},
+"broker_ready_at":["2026-01-01T00:00:01Z","2026-01-01T00:00:02Z","2026-01-01T00:00:03Z"],
+"public":[{"id":"a","address":"100.64.0.1"}],"public_before":[],
+"public_changes_at":"2026-01-01T00:00:09Z","gone_at":null}"""
+
+
+async def test_cluster_kept_by_an_earlier_release_goes_on(world, platform):
+    await world.stores.clusters.save(ID, PART, OLD_DOCUMENT, 1)
+    before = await platform.observe(ID)
+    assert (before.running, before.storage_gb, before.public) == ((0, 1, 2), 300, (A,))
+    await platform.restart_broker(ID, 1, before.machines[1].incarnation)
+    await platform.extend_storage(ID, 600)
+    await platform.add_brokers(ID, 4)
+    world.clock.move(60)
+    after = await platform.observe(ID)
+    assert (after.running, after.storage_gb, after.public) == ((0, 1, 2, 3), 800, (A,))
+    assert after.machines[1].incarnation != before.machines[1].incarnation
+
+
+async def test_broker_restarted_many_times_is_still_there(world, platform):
+    await platform.adopt_cluster(ID, SPEC)
+    seen = set()
+    for _ in range(3 * STARTS_KEPT):
+        machine = (await platform.observe(ID)).machines[2]
+        seen.add(machine.incarnation)
+        await platform.restart_broker(ID, 2, machine.incarnation)
+        world.clock.move(2)
+        assert (await platform.observe(ID)).running == (0, 1, 2)
+    assert len(seen) == 3 * STARTS_KEPT
+
+
+async def test_sizes_decide_how_long_an_extension_takes(world):
+    slow = SimulatedPlatform(
+        world.stores.clusters, world.clock, Timings(disk_s_per_100_gb=10, broker_start_s=5)
+    )
+    await slow.adopt_cluster(ID, SPEC)
+    await slow.extend_storage(ID, 1_300)
+    world.clock.move(25)
+    assert (await slow.observe(ID)).storage_gb == 550
+    world.clock.move(75)
+    assert (await slow.observe(ID)).storage_gb == 1_300
+    await slow.add_brokers(ID, 6)
+    world.clock.move(10)
+    assert (await slow.observe(ID)).running == (0, 1, 2, 3, 4)
+    world.clock.move(5)
+    assert (await slow.observe(ID)).running == (0, 1, 2, 3, 4, 5)
+
+
+async def test_what_is_seen_is_as_old_as_the_lag(world):
+    late = SimulatedPlatform(world.stores.clusters, world.clock, Timings(observation_lag_s=2))
+    await late.adopt_cluster(ID, SPEC)
+    assert await late.observe(ID) is None
+    world.clock.move(2)
+    before = await late.observe(ID)
+    await late.restart_broker(ID, 0, before.machines[0].incarnation)
+    world.clock.move(1.9)
+    assert await late.observe(ID) == before
+    world.clock.move(0.1)
+    assert (await late.observe(ID)).running == (1, 2)
+    await late.delete_cluster(ID)
+    world.clock.move(2.5)
+    assert await late.observe(ID) is not None
+    world.clock.move(0.5)
+    assert await late.observe(ID) is None

@@ -44,7 +44,9 @@ def test_create_the_least():
         available_zones=("ae04cf9d61544df3806a3feeb401b204",),
     )  # fmt: skip
     assert (made.version, made.brokers) == (1, ())
-    assert params == CreateInstance(broker_count=3, storage_gb=300, engine_version="2.7")
+    assert params == CreateInstance(
+        broker_count=3, storage_gb=300, engine_version="2.7", product_id="c6.2u4g.cluster"
+    )
     assert shown == {
         "name": "kafka-test", "engine_version": "2.7", "product_id": "c6.2u4g.cluster",
         "broker_num": 3, "storage_space": 300,

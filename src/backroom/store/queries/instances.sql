@@ -35,14 +35,15 @@ WHERE id = ? AND version = ?
 DELETE FROM instances WHERE id = ?
 
 -- cluster --
-SELECT document, version FROM clusters WHERE instance_id = ?
+SELECT document, version FROM cluster_parts WHERE instance_id = ? AND part = ?
 
 -- insert_cluster --
-INSERT INTO clusters (instance_id, version, document) VALUES (?, ?, ?)
-ON CONFLICT (instance_id) DO NOTHING
+INSERT INTO cluster_parts (instance_id, part, version, document) VALUES (?, ?, ?, ?)
+ON CONFLICT (instance_id, part) DO NOTHING
 
 -- update_cluster --
-UPDATE clusters SET version = ?, document = ? WHERE instance_id = ? AND version = ?
+UPDATE cluster_parts SET version = ?, document = ?
+WHERE instance_id = ? AND part = ? AND version = ?
 
 -- delete_cluster --
-DELETE FROM clusters WHERE instance_id = ?
+DELETE FROM cluster_parts WHERE instance_id = ?

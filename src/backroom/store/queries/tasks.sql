@@ -8,14 +8,14 @@ FROM tasks WHERE id IN (?)
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
        due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
-       parent_id
+       parent_id, before, after
 FROM tasks WHERE id = ?
 
 -- task_by_key --
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
        due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
-       parent_id
+       parent_id, before, after
 FROM tasks WHERE key = ?
 
 -- held --
@@ -23,7 +23,7 @@ FROM tasks WHERE key = ?
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
        due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
-       parent_id
+       parent_id, before, after
 FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
 
 -- page --
@@ -41,13 +41,17 @@ WHERE instance_id = ? AND kind = ?
 
 -- append_to_stream --
 INSERT INTO streams (instance_id, kind, project_id, first_ordinal, last_ordinal,
-                     last_created_at, live)
-VALUES (:instance_id, :kind, :project_id, 1, 1, :created_at, 1)
+                     last_created_at, live, open)
+VALUES (:instance_id, :kind, :project_id, 1, 1, :created_at, 1, 1)
 ON CONFLICT (instance_id, kind) DO UPDATE SET
     last_ordinal = last_ordinal + 1,
     live = live + 1,
+    open = open + 1,
     last_created_at = max(last_created_at, excluded.last_created_at)
-RETURNING id, last_ordinal, last_created_at
+RETURNING id, last_ordinal, last_created_at, open
+
+-- close_in_stream --
+UPDATE streams SET open = open - 1 WHERE id = ?
 
 -- shrink_stream --
 -- after the delete: the first key that is left, one look-up
@@ -87,14 +91,14 @@ ORDER BY created_at DESC, key DESC LIMIT 1
 INSERT INTO tasks (key, id, project_id, instance_id, kind, name, user_id, user_name, params, state,
                    created_at, updated_at, execute_at, lane, internal, version, epoch, attempt,
                    worker_id, claimed_at, due_at, started_at, ended_at, cancel_asked_at,
-                   error_code, error_msg, reason, request_id, parent_id)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   error_code, error_msg, reason, request_id, parent_id, before, after)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO NOTHING
 
 -- update_task --
 UPDATE tasks SET state = ?, updated_at = ?, execute_at = ?, version = ?, epoch = ?, attempt = ?,
                  worker_id = ?, claimed_at = ?, due_at = ?, started_at = ?, ended_at = ?,
-                 cancel_asked_at = ?, error_code = ?, error_msg = ?
+                 cancel_asked_at = ?, error_code = ?, error_msg = ?, after = ?
 WHERE id = ? AND version = ?
 RETURNING key
 
@@ -142,8 +146,15 @@ SELECT t.id, t.name, t.user_name, t.user_id, t.params, t.state, t.created_at, t.
        t.execute_at, t.kind, t.project_id, t.instance_id
 FROM lanes l JOIN tasks t ON t.key = l.head WHERE l.lane = ?
 
--- queued --
-SELECT count(*) FROM tasks WHERE state = 'waiting' AND lane = ?
+-- hurry --
+-- scheduled tasks keep their own moment: their lanes are their ids
+UPDATE lanes SET ready_at = :now
+WHERE worker_id IS NULL AND ready_at > :now
+  AND EXISTS (SELECT 1 FROM tasks t WHERE t.key = lanes.head AND t.execute_at IS NULL)
+
+-- hurry_tasks --
+UPDATE tasks SET due_at = NULL
+WHERE state = 'waiting' AND execute_at IS NULL AND due_at > ?
 
 -- put_step --
 INSERT INTO steps (task_id, position, name, state, percent, started_at, ended_at, output)
@@ -162,8 +173,42 @@ ON CONFLICT (task_id, epoch) DO UPDATE SET
 
 -- add_event --
 INSERT INTO events (project_id, instance_id, task_id, at, verb, actor, from_state, to_state, step,
-                    attempt, detail)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    attempt, detail, sequence, hash)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- chain --
+SELECT sequence, hash, open FROM chains WHERE project_id = ?
+
+-- put_chain --
+INSERT INTO chains (project_id, sequence, hash, open) VALUES (?, ?, ?, ?)
+ON CONFLICT (project_id) DO UPDATE SET
+    sequence = excluded.sequence, hash = excluded.hash, open = excluded.open
+
+-- unsealed_events --
+SELECT id, project_id, instance_id, task_id, at, verb, actor, from_state, to_state, step, attempt,
+       detail
+FROM events WHERE sequence IS NULL ORDER BY id
+
+-- seal_event --
+UPDATE events SET sequence = ?, hash = ? WHERE id = ?
+
+-- open_tasks --
+SELECT project_id, count(*) FROM tasks WHERE state IN ('waiting', 'running') GROUP BY project_id
+
+-- receipt --
+SELECT project_id, token, digest, task_id, instance_id, until FROM receipts
+WHERE project_id = ? AND token = ? AND until >= ?
+
+-- put_receipt --
+INSERT INTO receipts (project_id, token, digest, task_id, instance_id, until)
+VALUES (:project_id, :token, :digest, :task_id, :instance_id, :until)
+ON CONFLICT (project_id, token) DO UPDATE SET
+    digest = excluded.digest, task_id = excluded.task_id, instance_id = excluded.instance_id,
+    until = excluded.until
+WHERE receipts.until < :now
+
+-- drop_old_receipts --
+DELETE FROM receipts WHERE until < ?
 
 -- steps --
 SELECT name, position, state, percent, started_at, ended_at, output

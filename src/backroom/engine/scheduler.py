@@ -1,0 +1,58 @@
+"""What a scheduled task does when its moment has come: it submits a background task (ADR 8)."""
+
+from datetime import datetime
+
+from backroom.domain import lifecycle
+from backroom.domain.errors import Refused, StoreUnavailable
+from backroom.domain.ids import new_task_id
+from backroom.domain.instance import instance_view
+from backroom.domain.lifecycle import Fault
+from backroom.domain.task import Change, Kind, State, Task
+from backroom.engine.faults import fault_of, storable
+from backroom.engine.surroundings import Surroundings
+from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.submission import typed_params
+
+
+async def start(task: Task, around: Surroundings, now: datetime) -> tuple[Change, ...]:
+    """The end of the scheduled task and, where it may start, the submit: for one transaction."""
+    operation = CATALOGUE.get(task.name)
+    instance = await around.instances.get(task.project_id, task.instance_id)
+    if operation is None or instance is None:
+        gone = Fault(code="DMS.00404022", message="the instance does not exist any more")
+        return (lifecycle.fail(task, now, gone, None),)
+    try:
+        prepared = operation.prepare(instance, typed_params(operation, task, around.vault))
+    except Refused as refused:
+        fault = Fault(code="DMS.00400026", message=storable(str(refused)))
+        return (lifecycle.fail(task, now, fault, None),)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  else the task would run for ever
+        fault = fault_of(error, None, hides_values=operation.has_secrets)
+        return (lifecycle.fail(task, now, fault, None),)
+    shown = None if prepared is instance else prepared
+    started = _started_by(task, now, instance_view(instance))
+    return lifecycle.complete(task, now, ()), lifecycle.submit(started, shown)
+
+
+def _started_by(scheduled: Task, now: datetime, before: str) -> Task:
+    return Task(
+        id=new_task_id(),
+        project_id=scheduled.project_id,
+        instance_id=scheduled.instance_id,
+        kind=Kind.BACKGROUND,
+        name=scheduled.name,
+        user_id=scheduled.user_id,
+        user_name=scheduled.user_name,
+        params=scheduled.params,
+        internal=scheduled.internal,
+        state=State.WAITING,
+        created_at=now,
+        updated_at=now,
+        lane=scheduled.instance_id,
+        reason=scheduled.reason,
+        request_id=scheduled.request_id,
+        parent_id=scheduled.id,
+        before=before,
+    )

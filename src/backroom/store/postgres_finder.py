@@ -1,0 +1,142 @@
+"""TaskFinder on PostgreSQL: bounded reads."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from backroom.domain.filter import Found, Position, TaskSearch
+from backroom.domain.ids import ProjectId
+from backroom.domain.stamps import stamp, stamp_not_before
+from backroom.domain.task import Receipt, State, Task
+from backroom.ports import Load, Place, Tally
+from backroom.store import rows
+from backroom.store.postgres_connection import SNAPSHOT, Link, Postgres, transaction
+from backroom.store.postgres_rows import escaped, optional_escaped, restored
+from backroom.store.queries import load
+from backroom.store.rows import optional_moment
+
+MOST_LOOKED_AT = 5_000  # rows of one page of a search: some milliseconds
+AFTER_ALL = Position("~", 2**62)  # behind any moment
+
+_SQL = load("postgres/finder")
+_OPEN = frozenset({State.WAITING, State.RUNNING})
+_UNWELL = frozenset({State.FAILED, State.CANCELLED})
+
+
+class PostgresTaskFinder:
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
+        bounds = _bounds(wanted, after)
+        range_of = _range_of(wanted)
+        search = _SQL.search.replace("{range}", range_of)
+        found = await self._postgres.fetch(search, *bounds, *_conditions(wanted), limit)
+        tasks = [rows.task(restored(row)) for row in found]
+        if len(found) == limit:
+            return Found(tasks, Position(found[-1][9], found[-1][30]))
+        last = await self._postgres.first(_SQL.last_looked_at.replace("{range}", range_of), *bounds)
+        return Found(tasks, None if last is None else Position(*last))
+
+    async def place(self, task: Task) -> Place:
+        async def read(link: Link) -> Place:
+            async with transaction(link, SNAPSHOT):
+                holder = await link.fetchrow(_SQL.holder, task.lane)
+                ahead = await link.fetch(_SQL.ahead, task.lane, task.id)
+                lane = await link.fetchrow(_SQL.lane, task.lane)
+            return Place(
+                None if holder is None else rows.task(restored(holder)),
+                tuple(row[0] for row in ahead),
+                None if lane is None else optional_moment(lane[0]),
+            )
+
+        return await self._postgres.run(read)
+
+    async def durations(self, name: str) -> Mapping[str, float]:
+        taken = defaultdict(list)
+        for step, started_at, ended_at in await self._postgres.fetch(_SQL.recent_steps, name):
+            spent = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
+            taken[step].append(spent.total_seconds())
+        return {step: median(spent_s) for step, spent_s in taken.items()}
+
+    async def load(self) -> Load:
+        async def read(link: Link) -> Load:
+            async with transaction(link, SNAPSHOT):
+                tallies = await link.fetch(_SQL.tallies)
+                lanes = await link.fetchrow(_SQL.lane_load)
+                deepest = await link.fetchval(_SQL.deepest_lane)
+                claim = await link.fetchval(_SQL.oldest_claim)
+                beat = await link.fetchval(_SQL.oldest_beat)
+            return Load(
+                tuple(Tally(State(row[0]), row[1], row[2]) for row in tallies),
+                lanes[0],
+                deepest,
+                *map(optional_moment, (claim, beat, lanes[1])),
+            )
+
+        return await self._postgres.run(read)
+
+    async def ended(self, before: datetime, limit: int) -> list[Task]:
+        found = await self._postgres.fetch(_SQL.ended, stamp(before), limit)
+        return [rows.task(restored(row)) for row in found]
+
+    async def surplus(self, most: int, limit: int) -> list[Task]:
+        found: list[Task] = []
+        for stream_id, surplus in await self._postgres.fetch(_SQL.crowded_streams, most):
+            some = await self._postgres.fetch(
+                _SQL.oldest_ended, stream_id, min(surplus, limit - len(found))
+            )
+            found += (rows.task(restored(row)) for row in some)
+            if len(found) >= limit:
+                break
+        return found
+
+    async def receipt(self, project_id: ProjectId, token: str, now: datetime) -> Receipt | None:
+        row = await self._postgres.first(_SQL.receipt, project_id, escaped(token), stamp(now))
+        return None if row is None else rows.receipt(restored(row))
+
+    async def forget_receipts(self, now: datetime) -> None:
+        await self._postgres.change(_SQL.drop_old_receipts, stamp(now))
+
+
+def _range_of(wanted: TaskSearch) -> str:
+    """The narrowest index that holds all that is wanted."""
+    if wanted.instance_id is not None:
+        return str(_SQL.of_instance)
+    if wanted.states and wanted.states <= _OPEN:
+        return str(_SQL.of_project_open)
+    if wanted.states and wanted.states <= _UNWELL:
+        return str(_SQL.of_project_unwell)
+    return str(_SQL.of_project)
+
+
+def _bounds(wanted: TaskSearch, after: Position | None) -> tuple[Any, ...]:
+    start = after or AFTER_ALL
+    at, key = start.created_at, start.key
+    if wanted.created_to is not None:
+        at, key = min((at, key), (stamp(wanted.created_to), 2**62))
+    created_from = wanted.created_from
+    return (
+        escaped(wanted.instance_id or wanted.project_id),
+        escaped(at),
+        key,
+        "" if created_from is None else stamp_not_before(created_from),
+        MOST_LOOKED_AT,
+    )
+
+
+def _conditions(wanted: TaskSearch) -> tuple[Any, ...]:
+    return (
+        wanted.project_id,
+        _set(wanted.kinds),
+        _set(wanted.states),
+        _set(wanted.names),
+        optional_escaped(wanted.user),
+        optional_escaped(wanted.text),
+    )
+
+
+def _set(words: frozenset[Any]) -> list[str] | None:
+    return [escaped(str(word)) for word in sorted(words)] if words else None

@@ -1,0 +1,78 @@
+"""InstanceStore and ClusterStore on PostgreSQL: versioned documents, a few columns to search by."""
+
+import msgspec
+
+from backroom.domain.errors import StaleTask
+from backroom.domain.filter import Page
+from backroom.domain.ids import InstanceId, ProjectId
+from backroom.domain.instance import Instance, InstanceFilter
+from backroom.domain.stamps import stamp
+from backroom.store.postgres_connection import Postgres
+from backroom.store.postgres_rows import escaped, optional_escaped
+from backroom.store.queries import load
+
+_SQL = load("postgres/instances")
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Instance).decode
+
+
+class PostgresInstanceStore:
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def get(self, project_id: ProjectId, instance_id: InstanceId) -> Instance | None:
+        row = await self._postgres.first(_SQL.instance, instance_id, project_id)
+        return None if row is None else _decode(row[0])
+
+    async def find(self, wanted: InstanceFilter, page: Page) -> tuple[list[Instance], int]:
+        conditions = (
+            wanted.project_id, optional_escaped(wanted.name), wanted.name_is_exact,
+            optional_escaped(wanted.instance_id), optional_escaped(wanted.status),
+            optional_escaped(wanted.enterprise_project_id), wanted.with_failed,
+        )  # fmt: skip
+        total = await self._postgres.first(_SQL.matching_count, *conditions)
+        found = await self._postgres.fetch(_SQL.matching, *conditions, page.limit, page.skip)
+        return [_decode(row[0]) for row in found], 0 if total is None else int(total[0])
+
+    async def save(self, instance: Instance) -> None:
+        name, project = escaped(instance.name), escaped(instance.enterprise_project_id)
+        document = _encode(instance)
+        if instance.version == 1:
+            changed = await self._postgres.change(
+                _SQL.insert_instance, instance.id, instance.project_id, name,
+                instance.status.value, project, stamp(instance.created_at), 1, document,
+            )  # fmt: skip
+        else:
+            changed = await self._postgres.change(
+                _SQL.update_instance, name, instance.status.value, project, instance.version,
+                document, instance.id, instance.version - 1,
+            )  # fmt: skip
+        if changed == 0:
+            raise StaleTask(instance.id, instance.version - 1)
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        await self._postgres.change(_SQL.delete_instance, instance_id)
+
+
+class PostgresClusterStore:
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def load(self, instance_id: InstanceId, part: str) -> tuple[bytes, int] | None:
+        row = await self._postgres.first(_SQL.cluster, instance_id, part)
+        return None if row is None else (row[0], row[1])
+
+    async def save(self, instance_id: InstanceId, part: str, document: bytes, version: int) -> None:
+        if version == 1:
+            changed = await self._postgres.change(
+                _SQL.insert_cluster, instance_id, part, 1, document
+            )
+        else:
+            changed = await self._postgres.change(
+                _SQL.update_cluster, version, document, instance_id, part, version - 1
+            )
+        if changed == 0:
+            raise StaleTask(instance_id, version - 1)
+
+    async def remove(self, instance_id: InstanceId) -> None:
+        await self._postgres.change(_SQL.delete_cluster, instance_id)

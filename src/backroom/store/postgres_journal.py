@@ -1,0 +1,55 @@
+"""Journal on PostgreSQL. Its bell is rung by the process's own writes and by NOTIFY."""
+
+import asyncio
+from datetime import datetime
+
+from backroom.domain.chain import GENESIS, ChainHead, SealedEvent
+from backroom.domain.filter import EventFilter
+from backroom.domain.ids import ProjectId
+from backroom.ports import Clock
+from backroom.store import rows
+from backroom.store.postgres_connection import Postgres
+from backroom.store.postgres_rows import restored
+from backroom.store.queries import load
+
+_SQL = load("postgres/journal")
+
+
+class PostgresJournal:
+    def __init__(self, postgres: Postgres, clock: Clock) -> None:
+        self._postgres = postgres
+        self._clock = clock
+        self._rung = 0
+        self._bell = asyncio.Event()
+
+    async def events(self, wanted: EventFilter, limit: int) -> list[SealedEvent]:
+        project_id, after = wanted.project_id, wanted.after
+        if wanted.task_id is not None:
+            found = await self._postgres.fetch(
+                _SQL.of_task, project_id, wanted.task_id, after, limit
+            )
+        elif wanted.instance_id is not None:
+            found = await self._postgres.fetch(
+                _SQL.of_instance, project_id, wanted.instance_id, after, limit
+            )
+        else:
+            found = await self._postgres.fetch(_SQL.of_project, project_id, after, limit)
+        return [rows.sealed_event(restored(row)) for row in found]
+
+    async def head(self, project_id: ProjectId) -> ChainHead:
+        row = await self._postgres.first(_SQL.head, project_id)
+        return ChainHead(0, GENESIS) if row is None else ChainHead(*row)
+
+    @property
+    def rung(self) -> int:
+        return self._rung
+
+    def ring(self) -> None:
+        """Events were written, or may have been. On the loop that waits."""
+        self._rung += 1
+        self._bell.set()
+        self._bell = asyncio.Event()
+
+    async def wait(self, rung: int, until: datetime) -> None:
+        while self._rung == rung and self._clock.now() < until:
+            await self._clock.wait(self._bell, until)

@@ -1,0 +1,99 @@
+"""All stores of one process on one PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from backroom.domain.errors import StoreUnavailable
+from backroom.ports import Vault
+from backroom.store.postgres_accounts import PostgresAccountStore
+from backroom.store.postgres_clock import DatabaseClock
+from backroom.store.postgres_connection import LOCK, MIGRATE_S, Postgres, migrate, translating
+from backroom.store.postgres_finder import PostgresTaskFinder
+from backroom.store.postgres_instances import PostgresClusterStore, PostgresInstanceStore
+from backroom.store.postgres_journal import PostgresJournal
+from backroom.store.postgres_listener import Listener
+from backroom.store.postgres_tasks import PostgresTaskStore
+from backroom.store.queries import load
+
+MARK = b"backroom"  # what every process of a deployment must be able to unseal
+HEARD_WITHIN_S = 10.0
+
+_SQL = load("postgres/deployment")
+
+
+class OtherKey(StoreUnavailable):
+    """The database belongs to processes that have another secret.key."""
+
+
+class PostgresStores:
+    """Nothing connects before `opened`; `on_ready` is called when a lane may be ready."""
+
+    def __init__(self, url: str, vault: Vault, on_ready: Callable[[], None]) -> None:
+        self._postgres = postgres = Postgres(url)
+        self._vault = vault
+        self.clock = DatabaseClock()
+        self.journal = PostgresJournal(postgres, self.clock)
+        self.tasks = PostgresTaskStore(postgres, on_ready, self.journal.ring)
+        self.finder = PostgresTaskFinder(postgres)
+        self.instances = PostgresInstanceStore(postgres)
+        self.clusters = PostgresClusterStore(postgres)
+        self.accounts = PostgresAccountStore(postgres, vault)
+        self._listener = Listener(
+            postgres,
+            self.clock,
+            {
+                "backroom_ready": on_ready,
+                "backroom_events": self.journal.ring,
+                "backroom_accounts": self.accounts.forget,
+            },
+        )
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The schema is up to date and the clock is the database's. Raises OtherKey."""
+        try:
+            await migrate(self._postgres)
+            await self._check_key()
+            async with self._listening():
+                yield
+        finally:
+            self.close()
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        listening = asyncio.create_task(self._listener.run())
+        try:
+            with translating(HEARD_WITHIN_S):
+                async with asyncio.timeout(HEARD_WITHIN_S):
+                    await self._listener.heard.wait()
+            yield
+        finally:
+            listening.cancel()
+            with suppress(asyncio.CancelledError):
+                await listening
+
+    async def _check_key(self) -> None:
+        await self._postgres.change(_SQL.put_seal, self._vault.seal(MARK))
+        row = await self._postgres.first(_SQL.seal)
+        try:
+            is_ours = row is not None and self._vault.unseal(row[0]) == MARK
+        except StoreUnavailable:
+            is_ours = False
+        if not is_ours:
+            raise OtherKey("the database was sealed under another key file")
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """While it lasts, no other process is in here."""
+        with translating(MIGRATE_S):
+            async with asyncio.timeout(MIGRATE_S):
+                link = await self._postgres.connect()
+                await link.execute(_SQL.lock_session, LOCK + 1)
+        try:
+            yield
+        finally:
+            link.terminate()  # with the session, the lock is gone
+
+    def close(self) -> None:
+        self._postgres.close()

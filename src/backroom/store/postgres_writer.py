@@ -1,0 +1,130 @@
+"""Writes changes of tasks: all that wait go to the server in one round trip and one commit."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import asyncpg
+import msgspec
+
+from backroom.domain.errors import ClientTokenTaken, QuotaReached, StaleTask
+from backroom.domain.task import Change, State
+from backroom.store.batches import Batches
+from backroom.store.postgres_connection import CALL_S, Link, Postgres, translating
+from backroom.store.postgres_rows import changes_json
+from backroom.store.queries import load
+
+MAX_GROUP = 60  # each is a subtransaction, and PostgreSQL keeps 64 of them at hand
+CHANGE_S = 0.002  # more is waited for those that bring thousands of changes
+OVER_LIMIT = "BR002"
+
+_SQL = load("postgres/tasks")
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """What one caller wants written, and the rows that are locked for it in everybody's order."""
+
+    changes: Sequence[Change]
+    text: str
+    streams: list[tuple[str, str]]
+    lanes: list[str]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """As backroom_refuse tells it."""
+
+    stale: str | None = None
+    version: int = 0
+    quota: str | None = None
+    limit: int = 0
+    token: str | None = None
+
+    def error(self) -> Exception:
+        if self.stale is not None:
+            return StaleTask(self.stale, self.version)
+        if self.quota is not None:
+            return QuotaReached("unfinished tasks of the instance", self.limit)
+        return ClientTokenTaken(self.token)
+
+
+class PostgresWriter:
+    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it."""
+
+    def __init__(
+        self, postgres: Postgres, on_ready: Callable[[], None], on_written: Callable[[], None]
+    ) -> None:
+        self._postgres = postgres
+        self._on_ready = on_ready
+        self._on_written = on_written
+        self._batches: Batches[Piece, None] = Batches(self._write, MAX_GROUP)
+
+    async def write(self, changes: Sequence[Change]) -> None:
+        piece = piece_of(changes)
+        timeout_s = CALL_S + CHANGE_S * len(changes)
+        with translating(timeout_s):
+            async with asyncio.timeout(timeout_s):
+                await self._batches.ask(piece)
+
+    async def _write(self, pieces: list[Piece]) -> list[Exception | None]:
+        timeout_s = CALL_S + CHANGE_S * sum(len(piece.changes) for piece in pieces)
+        refused: dict[int, Exception | None] = {}
+        while left := [at for at in range(len(pieces)) if at not in refused]:
+            among = [pieces[at] for at in left]
+            written = await self._postgres.run(partial(put, pieces=among), timeout_s)
+            if isinstance(written, set):  # over a project's limit: nothing was written
+                refused.update((left[number], _over(pieces[left[number]])) for number in written)
+                continue
+            outcomes, is_ready = written
+            refused.update(zip(left, outcomes, strict=True))
+            self._on_written()
+            if is_ready:
+                self._on_ready()
+        return [refused[at] for at in range(len(pieces))]
+
+
+def piece_of(changes: Sequence[Change]) -> Piece:
+    return Piece(
+        changes,
+        changes_json(changes),
+        [
+            (change.task.instance_id, change.task.kind.value)
+            for change in changes
+            if change.event.from_state is None or change.task.state.is_final
+        ],
+        [
+            change.task.lane
+            for change in changes
+            if not change.event.from_state is change.event.to_state is State.RUNNING
+        ],
+    )
+
+
+async def put(
+    link: Link, pieces: Sequence[Piece]
+) -> tuple[list[Exception | None], bool] | set[int]:
+    """For each piece None or why it was refused, and whether a lane may be ready.
+
+    Or which are over a project's limit: then nothing at all was written.
+    """
+    streams = {stream for piece in pieces for stream in piece.streams}
+    lanes = {lane for piece in pieces for lane in piece.lanes}
+    try:
+        row = await link.fetchrow(
+            _SQL.write,
+            [piece.text for piece in pieces],
+            msgspec.json.encode(sorted(streams)).decode(),
+            sorted(lanes),
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != OVER_LIMIT:
+            raise
+        return {number - 1 for number in msgspec.json.decode(error.args[0], type=list[int])}
+    return [
+        None if why is None else msgspec.json.decode(why, type=Refusal).error()
+        for why in row["refusals"]
+    ], row["is_ready"]
+
+
+def _over(piece: Piece) -> QuotaReached:
+    limits = [change.limits.project for change in piece.changes if change.limits is not None]
+    return QuotaReached("unfinished tasks of the project", min(limits))

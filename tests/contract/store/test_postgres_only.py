@@ -1,0 +1,237 @@
+"""What the ports don't say, and PostgreSQL's side must do."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from time import monotonic
+
+import asyncpg
+import pytest
+from tests.support.builders import NOW, PROJECT, W1, instance_id, make_task
+from tests.support.databases import PlainKeyVault, PostgresDatabase
+from tests.support.postgres_server import DATABASES
+
+from backroom.domain import lifecycle
+from backroom.domain.chain import GENESIS, ChainHead, first_broken
+from backroom.domain.errors import QuotaReached, StoreUnavailable
+from backroom.domain.filter import EventFilter
+from backroom.domain.task import Change, QueueLimits
+from backroom.store.postgres_connection import Postgres, migrate, migrations
+from backroom.store.postgres_stores import OtherKey, PostgresStores
+from backroom.store.postgres_tasks import PostgresTaskStore
+from backroom.store.vault import FileVault
+
+PASSWORD = "never-to-be-shown"
+NEVER_S = 30
+REFUSING = f"postgresql://user:{PASSWORD}@127.0.0.1:1/name"  # nobody listens on port 1
+
+
+@pytest.fixture
+def database():
+    made = PostgresDatabase()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def url():
+    """Of a database without any schema."""
+    cluster = DATABASES.cluster
+    cluster.sql("postgres", "CREATE DATABASE bare")
+    yield cluster.url("bare")
+    cluster.sql("postgres", "DROP DATABASE bare WITH (FORCE)")
+
+
+@asynccontextmanager
+async def connected(url):
+    made = Postgres(url)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+async def until(is_so):
+    async with asyncio.timeout(10):
+        while not is_so():  # noqa: ASYNC110  the event is another process's
+            await asyncio.sleep(0.001)
+
+
+async def test_processes_that_open_a_new_database_at_once_make_one_schema(url):
+    async with connected(url) as one, connected(url) as other:
+        await asyncio.gather(migrate(one), migrate(other), migrate(one))
+        found = await one.fetch("SELECT number FROM schema_versions")
+    assert [row[0] for row in found] == sorted(migrations())
+
+
+async def test_newer_schema_is_refused(url):
+    async with connected(url) as postgres:
+        await migrate(postgres)
+        await postgres.change("INSERT INTO schema_versions (number) VALUES (999)")
+        with pytest.raises(StoreUnavailable, match="is at schema 999, this release knows only"):
+            await migrate(postgres)
+
+
+async def test_database_of_another_key_is_refused(url, tmp_path):
+    ours, other = (FileVault(tmp_path / name) for name in ("ours", "other"))
+    for _ in range(2):
+        async with PostgresStores(url, ours, lambda: None).opened():
+            pass
+    with pytest.raises(OtherKey):
+        async with PostgresStores(url, other, lambda: None).opened():
+            pass
+
+
+async def test_one_process_at_a_time_is_alone(url):
+    vault = PlainKeyVault()
+    both = [PostgresStores(url, vault, lambda: None) for _ in range(2)]
+    inside = []
+
+    async def be(stores):
+        async with stores.alone():
+            inside.append("in")
+            await stores.accounts.projects()
+            inside.append("out")
+
+    async with both[0].opened(), both[1].opened():
+        await asyncio.gather(*map(be, both * 2))
+    assert inside == ["in", "out"] * 4
+
+
+@pytest.mark.parametrize("url", [REFUSING, f"postgresql://user:{PASSWORD}@[::1/name"])
+async def test_error_has_no_password_when_the_server_is_not_reached(url):
+    begun = monotonic()
+    with pytest.raises(StoreUnavailable) as raised:
+        await Postgres(url).fetch("SELECT 1")
+    assert PASSWORD not in str(raised.value)
+    assert raised.value.__cause__ is None
+    assert monotonic() - begun < 2
+
+
+async def test_error_has_no_values_when_a_statement_fails(database):
+    database.open()
+    async with connected(database.url) as postgres:
+        with pytest.raises(StoreUnavailable) as raised:
+            await postgres.fetch("SELECT $1::text::bigint", PASSWORD)
+    assert PASSWORD not in str(raised.value)
+
+
+async def test_call_is_given_up_in_time_and_the_next_one_works(database):
+    database.open()
+    async with connected(database.url) as postgres:
+        with pytest.raises(StoreUnavailable, match="no answer within"):
+            await postgres.run(lambda link: link.fetch(f"SELECT pg_sleep({NEVER_S})"), 0.05)
+        assert (await postgres.first("SELECT 1"))[0] == 1
+
+
+async def test_broken_connections_are_replaced(database):
+    database.open()
+    async with connected(database.url) as postgres:
+        await asyncio.gather(*(postgres.fetch("SELECT pg_sleep(0.01)") for _ in range(4)))
+        DATABASES.cluster.sql(
+            database.name,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()",
+        )
+        await until(lambda: all(link.is_closed() for link in postgres._idle))
+        assert (await postgres.first("SELECT 1"))[0] == 1
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+async def test_transaction_is_begun_again_after_a_deadlock(database, state):
+    database.open()
+    goes = []
+
+    async def work(link):
+        goes.append(link.get_server_pid())
+        if len(goes) < 3:
+            await link.execute(f"DO $$BEGIN RAISE SQLSTATE '{state}'; END$$")
+        return "done"
+
+    async with connected(database.url) as postgres:
+        assert await postgres.run(work) == "done"
+    assert len(goes) == 3
+
+
+async def test_writes_that_wait_share_a_commit(database):
+    tasks = database.open().tasks
+    await asyncio.gather(*(tasks.write(lifecycle.submit(make_task(n))) for n in range(50)))
+    commits = DATABASES.cluster.sql(database.name, "SELECT count(DISTINCT xmin::text) FROM events")
+    assert int(commits) <= 5
+
+
+async def test_project_takes_as_many_as_its_limit_when_many_come_at_once(database):
+    both = [database.open() for _ in range(2)]
+    limits = QueueLimits(instance=100, project=7)
+
+    def submit(number):
+        change = lifecycle.submit(make_task(number))
+        return Change(task=change.task, event=change.event, limits=limits)
+
+    outcomes = await asyncio.gather(
+        *(one.tasks.write(submit(n)) for n in range(10) for one in both), return_exceptions=True
+    )
+    assert Counter(type(one) for one in outcomes) == {type(None): 7, QuotaReached: 13}
+    assert {str(one) for one in outcomes if one} == {"unfinished tasks of the project: 7"}
+    events = await both[0].journal.events(EventFilter(project_id=PROJECT), 100)
+    assert len(events) == 7
+    assert first_broken(ChainHead(0, GENESIS), events) is None
+
+
+async def test_other_process_is_woken_when_a_lane_may_be_ready(database):
+    one, other = database.open(), database.open()
+    before, rung = len(other.woken), other.journal.rung
+    await one.tasks.write(lifecycle.submit(make_task(1)))
+    await until(lambda: len(other.woken) > before and other.journal.rung > rung)
+    (task,) = await other.tasks.claim(W1, 1, NOW)
+    before, rung = len(one.woken), one.journal.rung
+    await other.tasks.write(lifecycle.snooze(task, NOW, NOW))
+    await until(lambda: len(one.woken) > before and one.journal.rung > rung)
+
+
+async def test_held_waits_for_a_claim_that_may_be_on_its_way(database):
+    database.open()
+    async with connected(database.url) as postgres:
+        tasks = PostgresTaskStore(postgres, lambda: None, lambda: None)
+        lost = await postgres.connect()
+        tasks._doubtful.add(lost.name)
+        with pytest.raises(StoreUnavailable, match="still on its way"):
+            await tasks.held(W1)
+        await lost.close()
+        async with asyncio.timeout(10):
+            while tasks._doubtful:
+                try:
+                    assert await tasks.held(W1) == []
+                except StoreUnavailable:
+                    continue
+
+
+async def test_claim_that_the_server_refused_to_commit_is_in_no_doubt(database):
+    tasks = database.open().tasks
+    await tasks.write(lifecycle.submit(make_task(1)))
+    DATABASES.cluster.sql(
+        database.name,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RAISE EXCEPTION 'no'; END$$;"
+        "CREATE CONSTRAINT TRIGGER refusing AFTER INSERT ON attempts"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    try:
+        with pytest.raises(StoreUnavailable):
+            await tasks.claim(W1, 1, NOW)
+    finally:
+        DATABASES.cluster.sql(database.name, "DROP FUNCTION refuse CASCADE")
+    assert await tasks.held(W1) == []
+    assert len(await tasks.claim(W1, 1, NOW)) == 1
+
+
+async def test_claim_leaves_out_a_lane_that_somebody_has_locked(database):
+    tasks = database.open().tasks
+    for number in (1, 2):
+        await tasks.write(lifecycle.submit(make_task(number)))
+    locker = await asyncpg.connect(database.url)
+    async with locker.transaction():
+        await locker.execute("SELECT 1 FROM lanes WHERE lane = $1 FOR UPDATE", instance_id(1))
+        (taken,) = await tasks.claim(W1, 9, NOW)
+    await locker.close()
+    assert taken.instance_id == instance_id(2)

@@ -1,0 +1,97 @@
+"""kafkaConfigModify and modifyAutoTopic, each step twice and with stale reads."""
+
+from dataclasses import replace
+
+import pytest
+from tests.support.builders import instance_id
+from tests.support.engine_world import catalogue_with
+from tests.support.kafkas import FlakyKafka
+from tests.unit.operations.test_reassign_partitions import doubled
+
+from backroom.domain.errors import InstanceNotReady
+from backroom.domain.instance import InstanceStatus, changed
+from backroom.domain.task import State
+from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS, AutoCreateTopics
+from backroom.operations.modify_configs import MODIFY_CONFIGS, ModifyConfigs
+from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
+from backroom.ports import ConfigResource
+
+ID = instance_id()
+BROKER = ConfigResource("broker", "1")
+BOTH = ModifyConfigs(dynamic={"min.insync.replicas": "2"}, static={"num.partitions": "7"})
+
+
+@pytest.fixture(params=[0.0, 3.0])
+def kafka(world, request):
+    timings = KafkaTimings(metadata_lag_s=request.param)
+    real = SimulatedKafka(world.stores.clusters, world.platform, world.clock, timings)
+    world.kafka = FlakyKafka(real)
+    world.around = replace(world.around, kafka=world.kafka)
+    return world.kafka
+
+
+async def value(world, name):
+    world.clock.move(10)
+    return (await world.kafka.configs(ID, [BROKER]))[BROKER][name].value
+
+
+async def test_dynamic_ones_are_in_force_and_static_ones_are_kept(world, kafka):
+    await world.add_instance(static_configs=(("log.retention.hours", "5"),))
+    task = await world.submit(MODIFY_CONFIGS, BOTH)
+    with catalogue_with(doubled(MODIFY_CONFIGS)):
+        assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    assert await value(world, "min.insync.replicas") == "2"
+    assert await value(world, "num.partitions") == "3"  # until the brokers are restarted
+    assert (await world.shown(ID)).static_configs == (
+        ("log.retention.hours", "5"), ("num.partitions", "7"),
+    )  # fmt: skip
+
+
+async def test_what_is_so_already_is_not_written_again(world, kafka):
+    await world.add_instance(static_configs=(("num.partitions", "7"),))
+    for _ in range(2):
+        task = await world.submit(MODIFY_CONFIGS, BOTH)
+        assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+        asked = len(kafka.changes("alter_configs"))
+    assert asked == len(kafka.changes("alter_configs"))
+    assert (await world.shown(ID)).version == 1
+
+
+@pytest.mark.parametrize("how", ["lost", "unsure", "away"])
+async def test_it_goes_on_when_answers_fail_to_come(world, kafka, how):
+    await world.add_instance()
+    getattr(kafka, how)["alter_configs"] = 2
+    task = await world.submit(MODIFY_CONFIGS, BOTH)
+    assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    assert await value(world, "min.insync.replicas") == "2"
+
+
+async def test_it_fails_with_kafkas_words_when_brokers_refuse(world, kafka):
+    await world.add_instance()
+    odd = ModifyConfigs(dynamic={"no.such.config": "1"}, static={"num.partitions": "7"})
+    task = await world.submit(MODIFY_CONFIGS, odd)
+    ended = await world.run_to_end(task.id)
+    assert (ended.state, ended.error_code) == (State.FAILED, "DMS.00400063")
+    assert "no.such.config" in ended.error_msg
+    assert (await world.shown(ID)).static_configs == ()
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+async def test_automatic_creation_is_as_asked_for(world, is_enabled):
+    instance = await world.add_instance()
+    task = await world.submit(AUTO_CREATE_TOPICS, AutoCreateTopics(is_enabled))
+    with catalogue_with(doubled(AUTO_CREATE_TOPICS)):
+        assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    shown = await world.shown(ID)
+    assert shown.auto_create_topics is is_enabled
+    assert shown.version - instance.version == int(is_enabled)
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [(MODIFY_CONFIGS, BOTH), (AUTO_CREATE_TOPICS, AutoCreateTopics(is_enabled=True))],
+)
+async def test_it_is_refused_while_the_instance_is_not_running(world, operation, params):
+    instance = await world.add_instance()
+    with pytest.raises(InstanceNotReady):
+        operation.prepare(changed(instance, status=InstanceStatus.EXTENDING), params)
