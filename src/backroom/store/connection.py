@@ -23,6 +23,8 @@ def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
     try:
         connection = apsw.Connection(str(path))
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        # else SQLite plans a statement anew each time that its LIMIT is bound
+        connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         connection.execute(f"PRAGMA mmap_size = {MAPPED}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         if str(path) != MEMORY:

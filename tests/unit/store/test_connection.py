@@ -138,6 +138,19 @@ def test_plan_does_not_grow_with_the_number_of_tasks(block, bindings, plan):
     assert not any("TEMP B-TREE" in step for step in steps), steps
 
 
+def test_no_statement_is_planned_anew_for_other_values():
+    opened = connect(MEMORY)
+    migrate(opened)
+    planned = []
+    opened.trace_v2(
+        apsw.SQLITE_TRACE_PROFILE,
+        lambda event: planned.append(event["stmt_status"]["SQLITE_STMTSTATUS_REPREPARE"]),
+    )
+    for limit in (1, 2, 1):
+        opened.execute(load("tasks").page, (0, limit, limit)).fetchall()
+    assert planned == [0, 0, 0]
+
+
 def test_vault_seals_and_unseals_under_its_key_file(tmp_path):
     path = tmp_path / "secret.key"
     sealed = FileVault(path).seal(b"hush")
