@@ -17,24 +17,15 @@ _SQL = load("tasks")
 
 
 class Stream:
-    """Where the tasks of one stream are. While it has no gaps, places are differences of keys."""
+    """Where the tasks of one stream are."""
 
-    __slots__ = ("first", "id", "is_dense", "last", "live")
+    __slots__ = ("first", "id", "last", "live")
 
     def __init__(self, stream_id: int, first_ordinal: int, last_ordinal: int, live: int) -> None:
         self.id = stream_id
         self.first = (stream_id << BASE_SHIFT) + first_ordinal
         self.last = (stream_id << BASE_SHIFT) + last_ordinal
         self.live = live
-        self.is_dense = live == last_ordinal - first_ordinal + 1
-
-    def rank(self, key: int) -> int:
-        """How many tasks have a lower key."""
-        return min(max(key - self.first, 0), self.live)
-
-    def select(self, rank: int) -> int:
-        """The key that has `rank` tasks below it. There must be one."""
-        return self.first + rank
 
 
 def count(connection: apsw.Connection, key: int, difference: int) -> None:
@@ -44,7 +35,7 @@ def count(connection: apsw.Connection, key: int, difference: int) -> None:
 
 
 class CountedKeys:
-    """The same of a stream with gaps, within one snapshot."""
+    """Places in a stream that may have gaps, within one snapshot."""
 
     def __init__(self, connection: apsw.Connection, stream: Stream) -> None:
         self._execute = connection.execute
@@ -53,6 +44,7 @@ class CountedKeys:
         self._live = stream.live
 
     def rank(self, key: int) -> int:
+        """How many tasks have a lower key."""
         if key > self._last:
             return self._live
         counted, start = 0, self._first
@@ -67,6 +59,7 @@ class CountedKeys:
         return counted + int(row[0])
 
     def select(self, rank: int) -> int:
+        """The key that has `rank` tasks below it. There must be one."""
         top = LEVELS[-1]
         start, end = self._first, ((self._last >> top) + 1) << top
         for level in reversed(LEVELS):

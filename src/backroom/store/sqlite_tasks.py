@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from itertools import repeat
 from typing import Any
 
 import apsw
@@ -26,6 +27,7 @@ from backroom.store.sqlite_instances import put_instance
 from backroom.store.writer import Writer
 
 _SQL = load("tasks")
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class SqliteTaskStore:
@@ -69,34 +71,30 @@ class SqliteTaskStore:
         return None if row is None else TaskRecord(*row)
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
-        stream = self._stream(wanted)
-        if stream is None:
-            return TaskPage([], 0)
-        if stream.is_dense:
-            return self._find_in(stream, stream, wanted, page)
+        same = (wanted.kind.value, wanted.project_id, wanted.instance_id)
+        row: Any = self._read(_SQL.dense_page, _dense_page(wanted, page)).fetchone()
+        total, columns = row
+        if total is not None:
+            return TaskPage(list(map(TaskRecord, *_decode(columns), *map(repeat, same))), total)
         with self._reader:  # one snapshot for the counts and the page
-            stream = self._stream(wanted) or stream
-            found = self._find_in(stream, CountedKeys(self._reader, stream), wanted, page)
-        return found  # noqa: RET504  left inside the snapshot, mypy sees no return
+            total, rows = self._count_and_read(wanted, page)
+        return TaskPage([TaskRecord(*(row + same)) for row in rows], total)
 
-    def _stream(self, wanted: TaskFilter) -> Stream | None:
+    def _count_and_read(self, wanted: TaskFilter, page: Page) -> tuple[int, list[Any]]:
         row = self._read(_SQL.stream, (wanted.instance_id, wanted.kind.value)).fetchone()
-        return None if row is None or row[1] != wanted.project_id else Stream(row[0], *row[2:])
-
-    def _find_in(
-        self, stream: Stream, keys: Stream | CountedKeys, wanted: TaskFilter, page: Page
-    ) -> TaskPage:
+        if row is None or row[1] != wanted.project_id:
+            return 0, []
+        stream = Stream(row[0], *row[2:])
         lowest, highest = self._range(stream, wanted)
         if lowest > highest:
-            return TaskPage([], 0)
+            return 0, []
+        keys = CountedKeys(self._reader, stream)
         upto = keys.rank(highest + 1)
         total = upto - keys.rank(lowest)
         if page.skip >= total:
-            return TaskPage([], total)
+            return total, []
         start = keys.select(upto - 1 - page.skip) if page.skip else highest
-        found: Any = self._read(_SQL.page, (lowest, start, page.limit)).fetchall()
-        same = (wanted.kind.value, wanted.project_id, wanted.instance_id)
-        return TaskPage([TaskRecord(*(row + same)) for row in found], total)
+        return total, self._read(_SQL.page, (lowest, start, page.limit)).fetchall()
 
     def _range(self, stream: Stream, wanted: TaskFilter) -> tuple[int, int]:
         """The lowest and highest key that the times allow; the first above the second if none."""
@@ -157,6 +155,19 @@ class SqliteTaskStore:
 
         await self._writer.run(piece)
         self._on_ready()
+
+
+def _dense_page(wanted: TaskFilter, page: Page) -> dict[str, Any]:
+    earliest, latest = wanted.created_from, wanted.created_to
+    return {
+        "instance_id": wanted.instance_id,
+        "kind": wanted.kind.value,
+        "project_id": wanted.project_id,
+        "created_from": None if earliest is None else stamp_not_before(earliest),
+        "created_to": None if latest is None else stamp(latest),
+        "skip": page.skip,
+        "limit": page.limit,
+    }
 
 
 def _put_change(connection: apsw.Connection, change: Change) -> bool:

@@ -1,6 +1,8 @@
 import asyncio
+import itertools
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -227,6 +229,58 @@ async def test_find_shows_what_anybody_may_see(tasks):
     page = await tasks.find(TaskFilter(project_id=PROJECT, instance_id=instance_id), Page())
     assert page.tasks == [await tasks.record(task.id)]
     assert type(page.tasks[0]) is TaskRecord
+
+
+@pytest.mark.parametrize("has_gap", [False, True])
+@pytest.mark.parametrize("kind", list(Kind))
+async def test_find_shows_the_very_text_that_was_stored(tasks, kind, has_gap):
+    instance_id = new_instance_id()
+    texts = [
+        '{"a":"\\"\\\\"}',
+        "quote ' \" back\\slash",
+        "\0\x1f\n\t\x7f",
+        "名\u2028😀",
+        "",
+        "[1,null]",
+    ]
+    made = [
+        msgspec.structs.replace(
+            task_on(instance_id, after(n), kind=kind), params=text, user_name=text,
+            execute_at=after(n) if kind is Kind.SCHEDULED else None,
+        )
+        for n, text in enumerate(texts)
+    ]  # fmt: skip
+    await tasks.write(*map(lifecycle.submit, made))
+    if has_gap:
+        await delete(tasks, [made.pop(2).id])
+    wanted = TaskFilter(project_id=PROJECT, instance_id=instance_id, kind=kind)
+    page = await tasks.find(wanted, Page())
+    assert page.tasks == [await tasks.record(task.id) for task in reversed(made)]
+    assert [one.params for one in page.tasks] == [task.params for task in reversed(made)]
+
+
+@pytest.mark.parametrize("gone", [(), (4,), (0, 1), (7, 8), tuple(range(9))])
+async def test_edges_of_windows_and_pages_with_and_without_a_gap(tasks, gone):
+    instance_id = new_instance_id()
+    made = await add(tasks, instance_id, [after(n) for n in range(9)])
+    await delete(tasks, [made[n].id for n in gone])
+    left = [(n, task.id) for n, task in enumerate(made) if n not in gone][::-1]
+    bounds = (None, -5, 0, 3, 4, 8, 20)
+    for low, high in itertools.product(bounds, bounds):
+        wanted = TaskFilter(
+            project_id=PROJECT, instance_id=instance_id,
+            created_from=None if low is None else after(low),
+            created_to=None if high is None else after(high),
+        )  # fmt: skip
+        inside = [
+            task_id
+            for n, task_id in left
+            if (low is None or low <= n) and (high is None or n <= high)
+        ]
+        for skip in (0, 2, len(inside), len(inside) + 1, 2**31 - 1):
+            page = await tasks.find(wanted, Page(skip, 3))
+            assert [one.id for one in page.tasks] == inside[skip : skip + 3]
+            assert page.total == len(inside)
 
 
 async def test_window_is_empty_when_it_ends_before_it_begins(tasks):

@@ -112,12 +112,3 @@ def test_list_goes_on_over_the_edge_of_a_big_block(connection, edge):
             assert page.total == 11
 
     asyncio.run(compare())
-
-
-def test_places_are_differences_while_nothing_is_missing():
-    stream = Stream(STREAM, 5, 9, 5)
-    base = STREAM << BASE_SHIFT
-    assert stream.is_dense
-    assert [stream.rank(base + ordinal) for ordinal in (1, 5, 6, 9, 10, 99)] == [0, 0, 1, 4, 5, 5]
-    assert [stream.select(rank) for rank in range(5)] == [base + n for n in (5, 6, 7, 8, 9)]
-    assert not Stream(STREAM, 5, 9, 4).is_dense

@@ -32,6 +32,33 @@ FROM tasks WHERE state = 'running' AND worker_id = ? ORDER BY claimed_at
 SELECT id, name, user_name, user_id, params, state, created_at, updated_at, execute_at
 FROM tasks WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT ?
 
+-- dense_page --
+-- the total and a page of a stream without gaps, where places are differences of keys; NULL for
+-- other streams and where a window begins or ends outside. Column by column as JSON, so that it is
+-- one step (docs/adr/0010). The + of +s.id takes off the affinity that the index doesn't have; the
+-- inner LIMIT is what keeps SQLite from dropping the inner order.
+WITH span AS MATERIALIZED (
+    SELECT CASE WHEN :created_from IS NULL THEN s.id * 68719476736 + s.first_ordinal ELSE (
+               SELECT key FROM tasks
+               WHERE key / 68719476736 = +s.id AND created_at >= :created_from
+               ORDER BY created_at, key LIMIT 1) END AS lowest,
+           CASE WHEN :created_to IS NULL THEN s.id * 68719476736 + s.last_ordinal ELSE (
+               SELECT key FROM tasks
+               WHERE key / 68719476736 = +s.id AND created_at <= :created_to
+               ORDER BY created_at DESC, key DESC LIMIT 1) END AS highest
+    FROM streams s
+    WHERE s.instance_id = :instance_id AND s.kind = :kind AND s.project_id = :project_id
+      AND s.live = s.last_ordinal - s.first_ordinal + 1)
+SELECT (SELECT max(highest - lowest + 1, 0) FROM span), json_array(
+    json_group_array(id), json_group_array(name), json_group_array(user_name),
+    json_group_array(user_id), json_group_array(params), json_group_array(state),
+    json_group_array(created_at), json_group_array(updated_at), json_group_array(execute_at))
+FROM (
+    SELECT id, name, user_name, user_id, params, state, created_at, updated_at, execute_at
+    FROM tasks
+    WHERE key BETWEEN (SELECT lowest FROM span) AND (SELECT highest - :skip FROM span)
+    ORDER BY key DESC LIMIT :limit)
+
 -- key_of --
 SELECT key FROM tasks WHERE id = ?
 
