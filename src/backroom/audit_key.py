@@ -1,6 +1,7 @@
 """The key pair that signs exported events: made when first needed, in the data folder."""
 
 import os
+import secrets
 from hashlib import sha256
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def _made(path: Path) -> Ed25519PrivateKey:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    new = path.with_name(f"{path.name}.{os.getpid()}")
+    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

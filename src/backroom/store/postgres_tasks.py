@@ -62,12 +62,12 @@ class PostgresTaskStore:
 
     async def _read(self, task_ids: list[TaskId]) -> list[TaskRecord | None]:
         found = await self._postgres.fetch(_SQL.records, list(set(task_ids)))
-        records = {row[0]: TaskRecord(*row) for row in found}
+        records = {row[0]: TaskRecord(*restored(row)) for row in found}
         return [records.get(task_id) for task_id in task_ids]
 
     async def current(self, lane: str) -> TaskRecord | None:
         row = await self._postgres.first(_SQL.current, lane)
-        return None if row is None else TaskRecord(*row)
+        return None if row is None else TaskRecord(*restored(row))
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:
         return await self._postgres.run(lambda link: self._find(link, wanted, page))
@@ -190,7 +190,7 @@ async def _find_in(
     start = await keys.select(upto - 1 - page.skip) if page.skip else highest
     found: Sequence[Any] = await link.fetch(_SQL.page, lowest, start, page.limit)
     same = (wanted.kind.value, wanted.project_id, wanted.instance_id)
-    return TaskPage([TaskRecord(*(tuple(row) + same)) for row in found], total)
+    return TaskPage([TaskRecord(*(restored(row) + same)) for row in found], total)
 
 
 async def _range(link: Link, stream: Stream, wanted: TaskFilter) -> tuple[int, int]:
