@@ -1,5 +1,7 @@
 """The official Python SDK: topics, parameters and a reassignment against a real server."""
 
+from itertools import count
+
 import pytest
 from huaweicloudsdkkafka import v2
 from tests.integration.test_official_sdk import (  # noqa: F401  fixtures are found by their names
@@ -10,6 +12,8 @@ from tests.integration.test_official_sdk import (  # noqa: F401  fixtures are fo
     refused,
 )
 from tests.support.waiting import wait_until
+
+NUMBERS = count(1)  # two equal signed writes in one second are one too many
 
 
 def done(client, instance_id, job_id):  # noqa: F811
@@ -26,14 +30,15 @@ def done(client, instance_id, job_id):  # noqa: F811
 
 @pytest.fixture
 def topic(client, instance_id):  # noqa: F811
-    body = v2.CreateInstanceTopicReq(id="sdk-topic", partition=1, replication=1, topic_desc="mine")
+    name = f"sdk-topic-{next(NUMBERS)}"
+    body = v2.CreateInstanceTopicReq(id=name, partition=1, replication=1, topic_desc="mine")
     request = v2.CreateInstanceTopicRequest(instance_id=instance_id, body=body)
-    assert client.create_instance_topic(request).name == "sdk-topic"
-    yield "sdk-topic"
-    body = v2.BatchDeleteInstanceTopicReq(topics=["sdk-topic"])
+    assert client.create_instance_topic(request).name == name
+    yield name
+    body = v2.BatchDeleteInstanceTopicReq(topics=[name])
     request = v2.BatchDeleteInstanceTopicRequest(instance_id=instance_id, body=body)
     (deleted,) = client.batch_delete_instance_topic(request).topics
-    assert (deleted.id, deleted.success) == ("sdk-topic", True)
+    assert (deleted.id, deleted.success) == (name, True)
 
 
 def test_topic_is_made_listed_changed_and_shown(client, instance_id, topic):  # noqa: F811

@@ -338,8 +338,9 @@ class World:
         self.runner.close()
 
 
-def make_world(data: Path, **settings: Any) -> World:
-    clock = MovableClock()
+def make_world(data: Path, clock: Any = None, **settings: Any) -> World:
+    """`clock`: another one that tests move."""
+    clock = clock or MovableClock()
     database = settings.pop("database", "sqlite://")
     backroom = assemble(Settings(data=data, database=database, **settings), clock)
     runner = asyncio.Runner()
