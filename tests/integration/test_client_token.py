@@ -168,7 +168,7 @@ def test_viewer_is_refused_whatever_the_token(world):
 
 
 def test_batch_is_repeated_as_it_was(world):
-    """Two instances, of which one can't be had: each is submitted once however often it is asked."""  # noqa: E501  one request
+    """Of two instances one can't be had: each is submitted once, however often asked."""
     created = world.admin.post(world.create_path, CREATE_BODY).json["instance_id"]
     world.run_until_idle()
     missing = "00000000-0000-4000-8000-000000000000"

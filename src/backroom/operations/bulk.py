@@ -61,7 +61,7 @@ async def _position(context: StepContext[Any], step: str, count: int) -> int:
     """Where to go on, from the percent that was told: at most a hundredth is treated again."""
     history = await context.tasks.history(context.task.id)
     percent = next((one.percent for one in history.steps if one.name == step), 0)
-    return percent * count // 100
+    return -(-percent * count // 100)
 
 
 async def tally(
