@@ -148,12 +148,12 @@ def test_search_that_nobody_understands_is_refused(name, value):
 
 @given(st.sampled_from(native.SEARCH_NAMES), st.text(max_size=40))
 def test_search_is_understood_or_refused(name, value):
+    blamed = name
     try:
-        wanted = native.decode_search({name: value}, PROJECT)
+        native.decode_search({name: value}, PROJECT)
     except InvalidInput as refused:
-        assert refused.parameter == name
-    else:
-        assert wanted.project_id == PROJECT
+        blamed = refused.parameter
+    assert blamed == name
 
 
 @pytest.mark.parametrize("text", ["0", "101", "-1", "x", "1.0", "\u0663", "1" * 40, " 1"])
