@@ -188,6 +188,20 @@ def test_batch_is_repeated_as_it_was(world):
     assert tasks_in(world) == made
 
 
+@pytest.mark.parametrize("more", [{}, {"is_schedule": True, "execute_at": 1_900_000_000_000}])
+def test_reassignment_is_begun_or_planned_once(world, more):
+    assert world.admin.post(f"{world.instance_path}/topics", {"id": "orders"}).status == 200
+    target = f"/v2/{world.project_id}/kafka/instances/{world.instance.id}/reassign"
+    body = {"reassignments": [{"topic": "orders", "brokers": [0, 1, 2]}], **more}
+    content = json.dumps(body).encode()
+    first = world.admin.call("POST", target, content, [TOKEN])
+    assert first.status == 200
+    made = tasks_in(world)
+    world.clock.move(seconds=1)
+    assert shape(world.admin.call("POST", target, content, [TOKEN])) == shape(first)
+    assert tasks_in(world) == made
+
+
 # the same signature again
 
 
