@@ -179,6 +179,8 @@ def _operation(route: Route, schema_of: Mapping[Any, Schema]) -> Schema:
     if route.submits:
         names = ", ".join(submitted.name for submitted in route.submits)
         operation["description"] = f"Submits a background task: {names}."
+    if route.retries:
+        operation["description"] = "Submits a task like the one that is tried again."
     return operation
 
 
