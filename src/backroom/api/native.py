@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from backroom.api.conditions import matches
 from backroom.api.exchange import NO_CONTENT, Request, Response, json_response
 from backroom.api.orders import client_token
@@ -135,12 +137,7 @@ class NativeEventHandlers:
         after = wire.decode_after(query, last_id)
         if after > (await self._journal.head(request.project_id)).sequence:
             raise InvalidInput("after", "is ahead of the last event there is")
-        wanted = EventFilter(
-            project_id=wanted.project_id,
-            after=after,
-            instance_id=wanted.instance_id,
-            task_id=wanted.task_id,
-        )
+        wanted = msgspec.structs.replace(wanted, after=after)
         if not is_stream:
             limit = wire.decode_limit(query, wire.EVENTS_DEFAULT_LIMIT, wire.EVENTS_MAX_LIMIT)
             events = await self._journal.events(wanted, limit)

@@ -17,24 +17,15 @@ _SQL = load("tasks")
 
 
 class Stream:
-    """Where the tasks of one stream are. While it has no gaps, places are differences of keys."""
+    """Where the tasks of one stream are."""
 
-    __slots__ = ("first", "id", "is_dense", "last", "live")
+    __slots__ = ("first", "id", "last", "live")
 
     def __init__(self, stream_id: int, first_ordinal: int, last_ordinal: int, live: int) -> None:
         self.id = stream_id
         self.first = (stream_id << BASE_SHIFT) + first_ordinal
         self.last = (stream_id << BASE_SHIFT) + last_ordinal
         self.live = live
-        self.is_dense = live == last_ordinal - first_ordinal + 1
-
-    def rank(self, key: int) -> int:
-        """How many tasks have a lower key."""
-        return min(max(key - self.first, 0), self.live)
-
-    def select(self, rank: int) -> int:
-        """The key that has `rank` tasks below it. There must be one."""
-        return self.first + rank
 
 
 def count(connection: apsw.Connection, key: int, difference: int) -> None:

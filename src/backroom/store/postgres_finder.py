@@ -1,14 +1,12 @@
 """TaskFinder on PostgreSQL: bounded reads."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from statistics import median
 from typing import Any
 
 from backroom.domain.filter import Found, Position, TaskSearch
 from backroom.domain.ids import ProjectId
-from backroom.domain.stamps import stamp, stamp_not_before
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Receipt, State, Task
 from backroom.ports import Load, Place, Tally
 from backroom.store import rows
@@ -16,13 +14,9 @@ from backroom.store.postgres_connection import SNAPSHOT, Link, Postgres, transac
 from backroom.store.postgres_rows import escaped, optional_escaped, restored
 from backroom.store.queries import load
 from backroom.store.rows import optional_moment
-
-MOST_LOOKED_AT = 5_000  # rows of one page of a search: some milliseconds
-AFTER_ALL = Position("~", 2**62)  # behind any moment
+from backroom.store.searching import MOST_LOOKED_AT, bounds_of, medians_s, range_name
 
 _SQL = load("postgres/finder")
-_OPEN = frozenset({State.WAITING, State.RUNNING})
-_UNWELL = frozenset({State.FAILED, State.CANCELLED})
 
 
 class PostgresTaskFinder:
@@ -31,7 +25,7 @@ class PostgresTaskFinder:
 
     async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
         bounds = _bounds(wanted, after)
-        range_of = _range_of(wanted)
+        range_of = getattr(_SQL, range_name(wanted))
         search = _SQL.search.replace("{range}", range_of)
         found = await self._postgres.fetch(search, *bounds, *_conditions(wanted), limit)
         tasks = [rows.task(restored(row)) for row in found]
@@ -55,11 +49,7 @@ class PostgresTaskFinder:
         return await self._postgres.run(read)
 
     async def durations(self, name: str) -> Mapping[str, float]:
-        taken = defaultdict(list)
-        for step, started_at, ended_at in await self._postgres.fetch(_SQL.recent_steps, name):
-            spent = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
-            taken[step].append(spent.total_seconds())
-        return {step: median(spent_s) for step, spent_s in taken.items()}
+        return medians_s(await self._postgres.fetch(_SQL.recent_steps, name))
 
     async def load(self) -> Load:
         async def read(link: Link) -> Load:
@@ -101,28 +91,13 @@ class PostgresTaskFinder:
         await self._postgres.change(_SQL.drop_old_receipts, stamp(now))
 
 
-def _range_of(wanted: TaskSearch) -> str:
-    """The narrowest index that holds all that is wanted."""
-    if wanted.instance_id is not None:
-        return str(_SQL.of_instance)
-    if wanted.states and wanted.states <= _OPEN:
-        return str(_SQL.of_project_open)
-    if wanted.states and wanted.states <= _UNWELL:
-        return str(_SQL.of_project_unwell)
-    return str(_SQL.of_project)
-
-
 def _bounds(wanted: TaskSearch, after: Position | None) -> tuple[Any, ...]:
-    start = after or AFTER_ALL
-    at, key = start.created_at, start.key
-    if wanted.created_to is not None:
-        at, key = min((at, key), (stamp(wanted.created_to), 2**62))
-    created_from = wanted.created_from
+    bounds = bounds_of(wanted, after)
     return (
         escaped(wanted.instance_id or wanted.project_id),
-        escaped(at),
-        key,
-        "" if created_from is None else stamp_not_before(created_from),
+        escaped(bounds.at),
+        bounds.key,
+        bounds.created_from,
         MOST_LOOKED_AT,
     )
 

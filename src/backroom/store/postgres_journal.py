@@ -1,13 +1,11 @@
 """Journal on PostgreSQL. Its bell is rung by the process's own writes and by NOTIFY."""
 
-import asyncio
-from datetime import datetime
-
 from backroom.domain.chain import GENESIS, ChainHead, SealedEvent
 from backroom.domain.filter import EventFilter
 from backroom.domain.ids import ProjectId
 from backroom.ports import Clock
 from backroom.store import rows
+from backroom.store.bell import Bell
 from backroom.store.postgres_connection import Postgres
 from backroom.store.postgres_rows import restored
 from backroom.store.queries import load
@@ -18,9 +16,9 @@ _SQL = load("postgres/journal")
 class PostgresJournal:
     def __init__(self, postgres: Postgres, clock: Clock) -> None:
         self._postgres = postgres
-        self._clock = clock
-        self._rung = 0
-        self._bell = asyncio.Event()
+        self._bell = Bell(clock)
+        self.ring = self._bell.ring
+        self.wait = self._bell.wait
 
     async def events(self, wanted: EventFilter, limit: int) -> list[SealedEvent]:
         project_id, after = wanted.project_id, wanted.after
@@ -42,14 +40,4 @@ class PostgresJournal:
 
     @property
     def rung(self) -> int:
-        return self._rung
-
-    def ring(self) -> None:
-        """Events were written, or may have been. On the loop that waits."""
-        self._rung += 1
-        self._bell.set()
-        self._bell = asyncio.Event()
-
-    async def wait(self, rung: int, until: datetime) -> None:
-        while self._rung == rung and self._clock.now() < until:
-            await self._clock.wait(self._bell, until)
+        return self._bell.rung

@@ -44,13 +44,18 @@ class PostgresCountedKeys:
 
 
 class DenseKeys:
-    """The same of a stream without gaps."""
+    """The same of a stream without gaps: places are differences of keys."""
 
     def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+        self._first = stream.first
+        self._live = stream.live
+
+    @staticmethod
+    def fit(stream: Stream) -> bool:
+        return stream.live == stream.last - stream.first + 1
 
     async def rank(self, key: int) -> int:
-        return self._stream.rank(key)
+        return min(max(key - self._first, 0), self._live)
 
     async def select(self, rank: int) -> int:
-        return self._stream.select(rank)
+        return self._first + rank

@@ -76,7 +76,7 @@ class PostgresTaskStore:
         stream = await _stream(link, wanted)
         if stream is None:
             return TaskPage([], 0)
-        if stream.is_dense:
+        if DenseKeys.fit(stream):
             return await _find_in(link, stream, DenseKeys(stream), (wanted, page))
         async with transaction(link, SNAPSHOT):
             stream = await _stream(link, wanted) or stream

@@ -1,9 +1,7 @@
 """TaskFinder on SQLite: bounded reads on the caller's thread."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
-from statistics import median
 from typing import Any
 
 import apsw
@@ -11,22 +9,18 @@ import msgspec
 
 from backroom.domain.filter import Found, Position, TaskSearch
 from backroom.domain.ids import ProjectId
-from backroom.domain.stamps import stamp, stamp_not_before
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Receipt, State, Task
 from backroom.ports import Load, Place, Tally
 from backroom.store import rows
 from backroom.store.connection import reading
 from backroom.store.queries import load
 from backroom.store.rows import optional_moment
+from backroom.store.searching import MOST_LOOKED_AT, bounds_of, medians_s, range_name
 from backroom.store.writer import Writer
-
-MOST_LOOKED_AT = 5_000  # rows of one page of a search: some milliseconds
-AFTER_ALL = Position("~", 2**62)  # behind any moment
 
 _SQL = load("finder")
 _TASKS = load("tasks")
-_OPEN = frozenset({State.WAITING, State.RUNNING})
-_UNWELL = frozenset({State.FAILED, State.CANCELLED})
 
 
 class SqliteTaskFinder:
@@ -37,7 +31,7 @@ class SqliteTaskFinder:
 
     async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
         bounds = _bounds(wanted, after)
-        range_of = _range_of(wanted)
+        range_of = getattr(_SQL, range_name(wanted))
         search = _SQL.search.replace("{range}", range_of)
         found: Any = self._read(search, bounds | {"limit": limit}).fetchall()
         tasks = [rows.task(row) for row in found]
@@ -60,11 +54,7 @@ class SqliteTaskFinder:
         )
 
     async def durations(self, name: str) -> Mapping[str, float]:
-        taken = defaultdict(list)
-        for step, started_at, ended_at in self._read(_SQL.recent_steps, (name,)):
-            spent = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
-            taken[step].append(spent.total_seconds())
-        return {step: median(spent_s) for step, spent_s in taken.items()}
+        return medians_s(self._read(_SQL.recent_steps, (name,)))
 
     async def load(self) -> Load:
         with self._reader:
@@ -102,23 +92,7 @@ class SqliteTaskFinder:
         )
 
 
-def _range_of(wanted: TaskSearch) -> str:
-    """The narrowest index that holds all that is wanted."""
-    if wanted.instance_id is not None:
-        return str(_SQL.of_instance)
-    if wanted.states and wanted.states <= _OPEN:
-        return str(_SQL.of_project_open)
-    if wanted.states and wanted.states <= _UNWELL:
-        return str(_SQL.of_project_unwell)
-    return str(_SQL.of_project)
-
-
 def _bounds(wanted: TaskSearch, after: Position | None) -> dict[str, Any]:
-    start = after or AFTER_ALL
-    at, key = start.created_at, start.key
-    if wanted.created_to is not None:
-        at, key = min((at, key), (stamp(wanted.created_to), 2**62))
-    created_from = wanted.created_from
     return {
         "project_id": wanted.project_id,
         "instance_id": wanted.instance_id,
@@ -127,9 +101,7 @@ def _bounds(wanted: TaskSearch, after: Position | None) -> dict[str, Any]:
         "names": _set(wanted.names),
         "user": wanted.user,
         "text": wanted.text,
-        "created_from": "" if created_from is None else stamp_not_before(created_from),
-        "at": at,
-        "key": key,
+        **msgspec.structs.asdict(bounds_of(wanted, after)),
         "most": MOST_LOOKED_AT,
     }
 

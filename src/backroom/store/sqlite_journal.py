@@ -1,6 +1,5 @@
 """Journal on SQLite. Other processes' writes are seen by looking now and then."""
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from backroom.domain.filter import EventFilter
 from backroom.domain.ids import ProjectId
 from backroom.ports import Clock
 from backroom.store import rows
+from backroom.store.bell import Bell
 from backroom.store.connection import reading
 from backroom.store.queries import load
 
@@ -23,9 +23,9 @@ class SqliteJournal:
     def __init__(self, reader: apsw.Connection, clock: Clock) -> None:
         self._read = reading(reader)
         self._clock = clock
-        self._rung = 0
         self._version = 0
-        self._bell = asyncio.Event()
+        self._bell = Bell(clock)
+        self.ring = self._bell.ring
 
     async def events(self, wanted: EventFilter, limit: int) -> list[SealedEvent]:
         project_id, after = wanted.project_id, wanted.after
@@ -43,17 +43,12 @@ class SqliteJournal:
 
     @property
     def rung(self) -> int:
-        return self._rung
-
-    def ring(self) -> None:
-        """Events were written. On the loop that waits."""
-        self._rung += 1
-        self._bell.set()
-        self._bell = asyncio.Event()
+        return self._bell.rung
 
     async def wait(self, rung: int, until: datetime) -> None:
-        while self._rung == rung and self._clock.now() < until:
-            if not await self._clock.wait(self._bell, min(until, self._clock.now() + LOOK)):
+        while self.rung == rung and self._clock.now() < until:
+            await self._bell.wait(rung, min(until, self._clock.now() + LOOK))
+            if self.rung == rung:
                 self._look()
 
     def _look(self) -> None:
