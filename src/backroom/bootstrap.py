@@ -139,7 +139,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         TopicHandlers(Topics(kafka, instances, tasks, stores.clusters, clock)),
         ConfigHandlers(service, configs),
         ReassignmentHandlers(service, Reassignments(kafka, finder), configs, clock),
-        HealthHandlers(finder, measures, clock),
+        HealthHandlers(finder, journal, measures, clock),
         NativeTaskHandlers(service, clock),
         NativeEventHandlers(service, instances, journal, EventStreams(journal, watch)),
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -149,29 +148,36 @@ class TaskService:
     async def submit_new(self, identity: Identity, instance: Instance, order: Order) -> Submitted:
         """Accept a new instance: it and the task that makes it are there, or neither is."""
         require_operator(identity)
-        while True:
-            before = await self.submitted_before(identity, order.client_token)
-            if before is not None:
-                return before
+
+        async def submit() -> Submitted:
             submission = lifecycle.submit(self._task(identity, instance, order), instance)
-            with suppress(ClientTokenTaken):
-                return await self._write_submission(submission, order.client_token)
+            return await self._write_submission(submission, order.client_token)
+
+        return await self.once(identity, order.client_token, submit, is_new=True)
 
     async def once(
         self,
         identity: Identity,
         client_token: ClientToken | None,
         submit: Callable[[], Awaitable[Submitted]],
+        *,
+        is_new: bool = False,
     ) -> Submitted:
-        """What was answered to this token first, or else what `submit` returns."""
+        """What was answered to this token first, or else what `submit` returns.
+
+        `is_new`: it looks at nothing that was there, so it can't be asked to look again.
+        """
         while True:
             before = await self.submitted_before(identity, client_token)
             if before is not None:
                 return before
             try:
                 return await submit()
-            except (StaleTask, ClientTokenTaken):  # somebody else wrote first: look again
+            except ClientTokenTaken:
                 continue
+            except StaleTask:  # somebody else wrote first: look again
+                if is_new:
+                    raise
             except Refused:
                 before = await self.submitted_before(identity, client_token)
                 if before is None:

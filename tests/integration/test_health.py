@@ -26,10 +26,10 @@ def metrics(world):
 
 
 def test_health_needs_nobody_and_no_store(world, monkeypatch):
-    async def away():
+    async def away(*_asked):
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(world.backroom.finder, "load", away)
+    monkeypatch.setattr(world.backroom.journal, "head", away)
     answer = world.nobody.get("/healthz")
     assert (answer.status, answer.json["status"]) == (200, "ok")
 
@@ -37,10 +37,10 @@ def test_health_needs_nobody_and_no_store(world, monkeypatch):
 def test_readiness_follows_the_store(world, monkeypatch):
     assert world.nobody.get("/readyz").status == 200
 
-    async def away():
+    async def away(*_asked):
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(world.backroom.finder, "load", away)
+    monkeypatch.setattr(world.backroom.journal, "head", away)
     answer = plain(world, b"/readyz")
     assert (answer.status, answer.json) == (503, {"status": "unavailable", "store": "gone"})
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum, unique
+from typing import Any
 
 import msgspec
 
@@ -116,6 +117,27 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: TaskId | None = None  # what it retries, or the schedule or bulk task it came from
     before: str | None = None
     after: str | None = None
+
+
+def following(old: Task, task_id: TaskId, at: datetime, **given: Any) -> Task:
+    """A task that waits to do what `old` was asked for: named after it, else begun anew."""
+    about = {
+        "kind": Kind.BACKGROUND, "user_id": old.user_id, "user_name": old.user_name,
+        "lane": old.instance_id, "reason": old.reason, "request_id": old.request_id,
+    }  # fmt: skip
+    return Task(
+        id=task_id,
+        project_id=old.project_id,
+        instance_id=old.instance_id,
+        name=old.name,
+        params=old.params,
+        internal=old.internal,
+        state=State.WAITING,
+        created_at=at,
+        updated_at=at,
+        parent_id=old.id,
+        **about | given,
+    )
 
 
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -74,10 +74,13 @@ class Attempt:
         fault = fault_of(error, None, hides_values=True)
         now = self._now()
         if self._task.attempt > BROKEN_ATTEMPTS:
-            await self._write(lambda task: lifecycle.fail(task, now, fault, None))
+            await self._give_up(fault)
             return
         due_at = now + timedelta(seconds=delay_s(self._task.attempt))
         await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
+
+    async def _give_up(self, fault: Fault) -> None:
+        await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
 
     async def _go_on(self) -> None:
         while True:
@@ -94,20 +97,18 @@ class Attempt:
     async def _run_operation(self) -> None:
         operation = CATALOGUE.get(self._task.name)
         if operation is None:
-            fault = Fault(code=FAULT_CODE, message=f"no operation is called {self._task.name}")
-            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            message = f"no operation is called {self._task.name}"
+            await self._give_up(Fault(code=FAULT_CODE, message=message))
             return
         try:
             params = typed_params(operation, self._task, self._around.vault)
         except msgspec.DecodeError as error:
-            fault = fault_of(error, None, hides_values=operation.has_secrets)
-            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            await self._give_up(fault_of(error, None, hides_values=operation.has_secrets))
             return
         history = await self._around.tasks.history(self._task.id)
         if _lost_in_a_row(history.attempts) >= LOST_IN_A_ROW:
             message = f"{LOST_IN_A_ROW} workers in a row were lost while they ran it"
-            fault = Fault(code=FAULT_CODE, message=message)
-            await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
+            await self._give_up(Fault(code=FAULT_CODE, message=message))
             return
         recorded = {step.name: step for step in history.steps}
         outputs = {

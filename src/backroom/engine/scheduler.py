@@ -7,7 +7,7 @@ from backroom.domain.errors import Refused, StoreUnavailable
 from backroom.domain.ids import new_task_id
 from backroom.domain.instance import instance_view
 from backroom.domain.lifecycle import Fault
-from backroom.domain.task import Change, Kind, State, Task
+from backroom.domain.task import Change, Task, following
 from backroom.engine.faults import fault_of, storable
 from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
@@ -32,27 +32,5 @@ async def start(task: Task, around: Surroundings, now: datetime) -> tuple[Change
         fault = fault_of(error, None, hides_values=operation.has_secrets)
         return (lifecycle.fail(task, now, fault, None),)
     shown = None if prepared is instance else prepared
-    started = _started_by(task, now, instance_view(instance))
+    started = following(task, new_task_id(), now, before=instance_view(instance))
     return lifecycle.complete(task, now, ()), lifecycle.submit(started, shown)
-
-
-def _started_by(scheduled: Task, now: datetime, before: str) -> Task:
-    return Task(
-        id=new_task_id(),
-        project_id=scheduled.project_id,
-        instance_id=scheduled.instance_id,
-        kind=Kind.BACKGROUND,
-        name=scheduled.name,
-        user_id=scheduled.user_id,
-        user_name=scheduled.user_name,
-        params=scheduled.params,
-        internal=scheduled.internal,
-        state=State.WAITING,
-        created_at=now,
-        updated_at=now,
-        lane=scheduled.instance_id,
-        reason=scheduled.reason,
-        request_id=scheduled.request_id,
-        parent_id=scheduled.id,
-        before=before,
-    )

@@ -4,7 +4,13 @@ import msgspec
 
 from backroom.domain.errors import InstanceNotReady, StepNotReady
 from backroom.domain.instance import Instance, InstanceStatus, changed
-from backroom.operations.operation import Operation, Step, StepContext, stored_instance
+from backroom.operations.operation import (
+    Operation,
+    Step,
+    StepContext,
+    show_running,
+    show_status,
+)
 from backroom.ports import ClusterSpec
 
 POLL_S = 0.5
@@ -49,21 +55,14 @@ async def _create_brokers(context: StepContext[CreateInstance]) -> list[str]:
 
 
 async def _publish_instance(context: StepContext[CreateInstance]) -> None:
-    instance = await stored_instance(context)
-    cluster = await context.platform.observe(instance.id)
+    cluster = await context.platform.observe(context.task.instance_id)
     if cluster is None:
         raise StepNotReady(POLL_S)
-    if instance.status is not InstanceStatus.RUNNING or instance.brokers != cluster.brokers:
-        await context.instances.save(
-            changed(instance, status=InstanceStatus.RUNNING, brokers=cluster.brokers)
-        )
+    await show_running(context, cluster.brokers)
 
 
 async def _mark_failed(context: StepContext[CreateInstance]) -> None:
-    task = context.task
-    instance = await context.instances.get(task.project_id, task.instance_id)
-    if instance is not None and instance.status is not InstanceStatus.CREATE_FAILED:
-        await context.instances.save(changed(instance, status=InstanceStatus.CREATE_FAILED))
+    await show_status(context, InstanceStatus.CREATE_FAILED)
 
 
 CREATE_INSTANCE = Operation(

@@ -4,7 +4,7 @@ import msgspec
 
 from backroom.domain.errors import InstanceNotReady, StepNotReady
 from backroom.domain.instance import Instance, InstanceStatus, changed
-from backroom.operations.operation import Operation, Step, StepContext
+from backroom.operations.operation import Operation, Step, StepContext, show_status
 
 POLL_S = 0.25
 
@@ -39,10 +39,7 @@ async def _remove_instance(context: StepContext[DeleteInstance]) -> None:
 
 
 async def _mark_error(context: StepContext[DeleteInstance]) -> None:
-    task = context.task
-    instance = await context.instances.get(task.project_id, task.instance_id)
-    if instance is not None and instance.status is not InstanceStatus.ERROR:
-        await context.instances.save(changed(instance, status=InstanceStatus.ERROR))
+    await show_status(context, InstanceStatus.ERROR)
 
 
 DELETE_INSTANCE = Operation(

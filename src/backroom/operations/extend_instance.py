@@ -6,7 +6,7 @@ import msgspec
 
 from backroom.domain.errors import InstanceNotReady, InvalidStorage, StepNotReady
 from backroom.domain.instance import Instance, InstanceStatus, PublicAccess, changed
-from backroom.operations.operation import Operation, Step, StepContext, stored_instance
+from backroom.operations.operation import Operation, Step, StepContext, show_status, stored_instance
 from backroom.operations.rolling import POLL_S, behind, roll, seen_cluster
 from backroom.ports import Cluster, Machine, PublicAddress
 
@@ -137,10 +137,7 @@ def _addresses(instance: Instance, params: ExtendInstance) -> tuple[PublicAddres
 
 
 async def _mark_failed(context: StepContext[Any]) -> None:
-    task = context.task
-    instance = await context.instances.get(task.project_id, task.instance_id)
-    if instance is not None and instance.status is not InstanceStatus.EXTEND_FAILED:
-        await context.instances.save(changed(instance, status=InstanceStatus.EXTEND_FAILED))
+    await show_status(context, InstanceStatus.EXTEND_FAILED)
 
 
 EXTEND_INSTANCE = Operation(

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from backroom.domain.errors import StepRejected
-from backroom.domain.instance import Instance
+from backroom.domain.instance import Broker, Instance, InstanceStatus, changed
 from backroom.domain.task import Task
 from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
 
@@ -75,3 +75,20 @@ async def stored_instance(context: StepContext[Any]) -> Instance:
     if instance is None:
         raise StepRejected("DMS.00404022", f"instance {task.instance_id} does not exist any more")
     return instance
+
+
+async def show_status(context: StepContext[Any], status: InstanceStatus) -> None:
+    """What an undo leaves behind; nothing to do where the instance is gone or shows it already."""
+    task = context.task
+    instance = await context.instances.get(task.project_id, task.instance_id)
+    if instance is not None and instance.status is not status:
+        await context.instances.save(changed(instance, status=status))
+
+
+async def show_running(context: StepContext[Any], brokers: tuple[Broker, ...]) -> None:
+    """RUNNING with these brokers, from now on."""
+    instance = await stored_instance(context)
+    if instance.status is not InstanceStatus.RUNNING or instance.brokers != brokers:
+        await context.instances.save(
+            changed(instance, status=InstanceStatus.RUNNING, brokers=brokers)
+        )

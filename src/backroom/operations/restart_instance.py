@@ -4,7 +4,13 @@ import msgspec
 
 from backroom.domain.errors import InstanceNotReady
 from backroom.domain.instance import Instance, InstanceStatus, changed
-from backroom.operations.operation import Operation, Step, StepContext, stored_instance
+from backroom.operations.operation import (
+    Operation,
+    Step,
+    StepContext,
+    show_running,
+    show_status,
+)
 from backroom.operations.rolling import roll, seen_cluster
 from backroom.ports import Machine
 
@@ -46,19 +52,12 @@ async def _restart_brokers(context: StepContext[RestartInstance]) -> None:
 
 
 async def _publish_instance(context: StepContext[RestartInstance]) -> None:
-    instance = await stored_instance(context)
     cluster = await seen_cluster(context)
-    if instance.status is not InstanceStatus.RUNNING or instance.brokers != cluster.brokers:
-        await context.instances.save(
-            changed(instance, status=InstanceStatus.RUNNING, brokers=cluster.brokers)
-        )
+    await show_running(context, cluster.brokers)
 
 
 async def _mark_error(context: StepContext[RestartInstance]) -> None:
-    task = context.task
-    instance = await context.instances.get(task.project_id, task.instance_id)
-    if instance is not None and instance.status is not InstanceStatus.ERROR:
-        await context.instances.save(changed(instance, status=InstanceStatus.ERROR))
+    await show_status(context, InstanceStatus.ERROR)
 
 
 RESTART_INSTANCE = Operation(

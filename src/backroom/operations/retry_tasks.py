@@ -19,6 +19,7 @@ from backroom.domain.task import (
     StepRecord,
     StepState,
     Task,
+    following,
 )
 from backroom.operations.bulk import BulkParams, never_prepared, tally, work_through
 from backroom.operations.operation import Operation, Step, StepContext
@@ -88,23 +89,16 @@ async def _done(old: Task, operation: Operation[Any], means: Means) -> tuple[Ste
 
 def _made(old: Task, again: Again, operation: Operation[Any], instance: Instance | None) -> Task:
     is_alone = instance is None or operation.is_read_only
-    return Task(
-        id=again.task_id,
-        project_id=old.project_id,
-        instance_id=old.instance_id,
+    return following(
+        old,
+        again.task_id,
+        again.at,
         kind=Kind.BULK if old.kind is Kind.BULK else Kind.BACKGROUND,
-        name=old.name,
         user_id=again.user_id,
         user_name=again.user_name,
-        params=old.params,
-        internal=old.internal,
-        state=State.WAITING,
-        created_at=again.at,
-        updated_at=again.at,
         lane=again.task_id if is_alone else old.instance_id,
         reason=again.reason,
         request_id=again.request_id,
-        parent_id=old.id,
         before=None if instance is None else instance_view(instance),
     )
 

@@ -1,9 +1,9 @@
 """Kafka parameters of an instance as they are in force, or will be after the next restart."""
 
-from backroom.domain.errors import InstanceNotFound
 from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.instance import Instance
 from backroom.ports import ConfigResource, InstanceStore, KafkaAdmin
+from backroom.resources.instances import existing_instance
 
 
 class Configs:
@@ -21,7 +21,4 @@ class Configs:
         return values | dict(instance.static_configs)
 
     async def instance(self, project_id: ProjectId, instance_id: InstanceId) -> Instance:
-        instance = await self._instances.get(project_id, instance_id)
-        if instance is None:
-            raise InstanceNotFound(instance_id)
-        return instance
+        return await existing_instance(self._instances, project_id, instance_id)

@@ -15,6 +15,16 @@ class CurrentTasks(Protocol):
         """The task at the head of the instance's lane; None when nothing is in flight."""
 
 
+async def existing_instance(
+    store: InstanceStore, project_id: ProjectId, instance_id: InstanceId
+) -> Instance:
+    """Raises InstanceNotFound for a missing one and for another project's alike."""
+    instance = await store.get(project_id, instance_id)
+    if instance is None:
+        raise InstanceNotFound(instance_id)
+    return instance
+
+
 class Instances:
     def __init__(self, store: InstanceStore, tasks: CurrentTasks) -> None:
         self._store = store
@@ -23,9 +33,7 @@ class Instances:
     async def show(
         self, project_id: ProjectId, instance_id: InstanceId
     ) -> tuple[Instance, TaskRecord | None]:
-        instance = await self._store.get(project_id, instance_id)
-        if instance is None:
-            raise InstanceNotFound(instance_id)
+        instance = await existing_instance(self._store, project_id, instance_id)
         return instance, await self._tasks.current(instance_id)
 
     async def list(self, wanted: InstanceFilter, page: Page) -> tuple[list[Instance], int]:

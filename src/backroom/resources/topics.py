@@ -13,7 +13,6 @@ import msgspec
 
 from backroom.domain.errors import (
     BackroomError,
-    InstanceNotFound,
     InvalidConfig,
     InvalidInput,
     InvalidPartitionCount,
@@ -46,6 +45,7 @@ from backroom.ports import (
     Topic,
     TopicPartition,
 )
+from backroom.resources.instances import existing_instance
 
 SEEN_WITHIN_S = 5.0
 LOOK_S = 0.05
@@ -278,10 +278,7 @@ class Topics:
 
     async def instance(self, project_id: ProjectId, instance_id: InstanceId) -> Instance:
         """Raises InstanceNotFound."""
-        instance = await self._instances.get(project_id, instance_id)
-        if instance is None:
-            raise InstanceNotFound(instance_id)
-        return instance
+        return await existing_instance(self._instances, project_id, instance_id)
 
     async def _are_there(self, instance_id: InstanceId, names: Collection[str]) -> bool:
         return len(await self._kafka.topics(instance_id, names)) == len(names)

@@ -1,28 +1,14 @@
 import fcntl
 import json
-import shutil
 import stat
 
 import apsw
 import pytest
 from tests.support.commands import command
-from tests.support.filled import edit, everything, filled_world
+from tests.support.filled import edit, everything
 
 from backroom.domain.errors import BackroomError
 from backroom.settings import DATABASE_FILE, KEY_FILE, LOCK_FILE
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("filled")
-    filled_world(folder).close()
-    return folder
-
-
-@pytest.fixture
-def data(filled, tmp_path):
-    shutil.copytree(filled, tmp_path / "data")
-    return tmp_path / "data"
 
 
 @pytest.fixture
