@@ -136,6 +136,8 @@ def test_signed_request_is_accepted(request):
 
 @given(requests())
 def test_short_cut_agrees_with_the_whole_rule(request):
+    names = {name.lower() for name, _ in request.headers}
+    assume(len(names) == len(request.headers))  # one that comes twice is in doubt, and goes slowly
     value = dict(request.headers)[b"Authorization"]
     credential = signing.parse_authorization(value)
     slowly = signing._verify_each_candidate(request, credential, SECRET, NOW)

@@ -22,6 +22,14 @@ MIGRATE_S = 60.0
 LOCK = 0x6261636B726F6F6D  # one number for all advisory locks of this product: "backroom"
 SPEAKING = frozenset({"08", "28", "3D", "53", "57"})  # classes whose messages hold no values
 
+LOST = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a server that stops spoke up on a link that was just taken
+    OSError,
+    EOFError,
+)
+
 _SESSION = {
     "jit": "off",
     "timezone": "UTC",
@@ -200,7 +208,7 @@ def translating(timeout_s: float = CALL_S) -> Iterator[None]:
         yield
     except TimeoutError:
         raise StoreUnavailable(f"PostgreSQL gave no answer within {timeout_s} s") from None
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, EOFError) as error:
+    except LOST as error:
         raise StoreUnavailable(f"PostgreSQL: {_told(error)}") from None
 
 

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
-
 from backroom.store.postgres_connection import (
     LOCK,
+    LOST,
     MIGRATE_S,
     Link,
     Postgres,
@@ -124,5 +123,5 @@ async def _linked(url: str) -> AsyncIterator[Link]:
 async def _ended(link: Link) -> None:
     try:
         await link.close(timeout=1.0)
-    except (TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (TimeoutError, *LOST):
         link.terminate()

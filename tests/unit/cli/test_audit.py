@@ -215,6 +215,7 @@ def test_progress_is_shown_on_a_terminal_only(monkeypatch, capsys):
         seen(5)
     assert capsys.readouterr() == ("", "")
     monkeypatch.setattr(progress_module.sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one shows no bar
     with progress("events", 10) as seen:
         seen(5)
     out, err = capsys.readouterr()

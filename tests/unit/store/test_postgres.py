@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 import pytest
 from hypothesis import given
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from tests.support.builders import NOW, make_task
 
 from backroom.domain import lifecycle
+from backroom.domain.errors import StoreUnavailable
 from backroom.store import postgres_clock
 from backroom.store.postgres_clock import DatabaseClock
+from backroom.store.postgres_connection import translating
 from backroom.store.postgres_rows import ESCAPE, changes_json, escaped, restored
 from backroom.store.postgres_url import without_password
 
@@ -92,3 +95,19 @@ async def test_clock_follows_when_the_databases_jumps(time, jump_s):
     link.at = clock.now() + timedelta(seconds=jump_s)
     await clock.ask(link)
     assert clock.now() == link.at + timedelta(seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        # the link was idle when the server said that it stops, and is in no state to be asked
+        asyncpg.InternalClientError("cannot switch to state 12; another operation is in progress"),
+        asyncpg.InterfaceError("connection is closed"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        EOFError(),
+        TimeoutError(),
+    ],
+)
+def test_whatever_a_lost_server_makes_of_a_link_means_that_the_store_is_away(error):
+    with pytest.raises(StoreUnavailable), translating():
+        raise error
