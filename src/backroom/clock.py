@@ -2,12 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
+from time import time_ns
 
 
 class SystemClock:
     def now(self) -> datetime:
-        moment = datetime.now(UTC)
-        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        return datetime.fromtimestamp(time_ns() // 1_000_000 / 1000, UTC)
 
     async def wait(self, event: asyncio.Event, until: datetime | None) -> bool:
         if until is None:

@@ -29,7 +29,8 @@ class TaskHandlers:
         headers: Headers = []
         if b"prefer" in fields:
             record, headers = await self._awaited(request, record)
-        tag = wire.entity_tag(record)
+        shown = wire.encode_task(record)
+        tag = wire.entity_tag(shown)
         headers.append((b"etag", tag))
         if record.state in IN_FLIGHT:
             remaining_s = await self._service.remaining_s(record)
@@ -37,7 +38,7 @@ class TaskHandlers:
             headers.append((b"retry-after", b"%d" % again_s))
         if b"if-none-match" in fields and matches(fields[b"if-none-match"], tag):
             return Response(304, headers=headers)
-        return json_response(wire.encode_one(record), headers=headers)
+        return json_response(wire.encode_one(shown), headers=headers)
 
     async def _awaited(self, request: Request, record: TaskRecord) -> tuple[TaskRecord, Headers]:
         """The record once the task has ended or is another than the client has, or time is up."""
@@ -51,7 +52,9 @@ class TaskHandlers:
             record = await self._service.show(
                 request.project_id, request.instance_id, request.task_id
             )
-            is_new = known is not None and not matches(known, wire.entity_tag(record))
+            is_new = known is not None and not matches(
+                known, wire.entity_tag(wire.encode_task(record))
+            )
             if is_new or is_late or record.state not in IN_FLIGHT:
                 return record, [(b"preference-applied", b"wait=%d" % delay_s)]
             is_late = not await self._watch.news(rung, until)

@@ -103,14 +103,14 @@ def encode_task(record: TaskRecord) -> TaskBody:
     )
 
 
-def encode_one(record: TaskRecord) -> TaskListBody:
+def encode_one(shown: TaskBody) -> TaskListBody:
     """[D] One task comes in the same envelope as a list of them."""
-    return TaskListBody("1", [encode_task(record)])
+    return TaskListBody("1", [shown])
 
 
-def entity_tag(record: TaskRecord) -> bytes:
-    """Of what `encode_one` makes of it: nothing else in there ever changes."""
-    return f'"{record.id}/{record.updated_at}/{status_of(record)}"'.encode()
+def entity_tag(shown: TaskBody) -> bytes:
+    """Of a task in an answer: nothing else in there ever changes."""
+    return f'"{shown.id}/{shown.updated_at}/{shown.status}"'.encode()
 
 
 def encode_page(page: TaskPage) -> TaskListBody:
