@@ -1,6 +1,7 @@
 """The documents say what the code does, and what they link to is there."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -294,3 +295,22 @@ def test_the_demo_of_the_readme_runs():
     assert done.returncode == 0, done.stderr
     keys = re.compile(r'^ +"\w+"', re.MULTILINE)
     assert keys.findall(done.stdout) == keys.findall(_blocks(READMES[0], "text")[0])
+
+
+@pytest.mark.slow
+def test_site_is_built_without_a_warning_and_loads_nothing_from_elsewhere(tmp_path):
+    command = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = subprocess.run(
+        [Path(sys.executable).with_name(command[0]), *command[1:]],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert built.returncode == 0, built.stderr
+    pages = {str(page.relative_to(tmp_path)): page for page in tmp_path.rglob("*.html")}
+    assert {"index.html", "howto/deploy.html", "index.zh-CN.html"} <= set(pages)
+    loads = re.compile(r'<(?:script|img|link)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
+    assert [name for name, page in pages.items() if loads.search(page.read_text("utf-8"))] == []
