@@ -1,18 +1,9 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.support.passwords import cheap_passwords  # noqa: F401  pytest finds it by its name
 from tests.support.processes import Served, serving
 from tests.support.world import World, make_world
-
-from backroom.resources import accounts
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords() -> Iterator[None]:
-    """scrypt at its cheapest: its real cost is proven in tests/unit/resources."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "SCRYPT_N", 2)
-        yield
 
 
 @pytest.fixture

@@ -284,7 +284,8 @@ class StoreOnPostgres(Store):
 @pytest.mark.parametrize(
     ("store", "examples"),
     [
-        (Store, 80),
+        (Store, 20),
+        pytest.param(Store, 150, marks=pytest.mark.slow),
         pytest.param(
             StoreOnPostgres,
             12,

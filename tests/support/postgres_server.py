@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -53,7 +54,7 @@ class Cluster:
             shutil.chown(self.folder, self._owner["user"], self._owner["group"])
         self._server: subprocess.Popen[bytes] | None = None
         self._run("initdb", "--auth=trust", "--no-sync", f"--username={USER}", "--encoding=UTF8",
-                  "--no-locale", "-D", str(self.data))  # fmt: skip
+                  "--no-locale", "-D", str(self.data), owner=self._owner)  # fmt: skip
 
     @property
     def data(self) -> Path:
@@ -107,7 +108,13 @@ class Cluster:
 
         return asyncio.run(read())
 
-    def _run(self, name: str, *arguments: str, is_retried: bool = False) -> str:
+    def _run(
+        self,
+        name: str,
+        *arguments: str,
+        is_retried: bool = False,
+        owner: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str:
         until = monotonic() + STARTS_WITHIN_S
         while True:
             done = subprocess.run(
@@ -117,7 +124,7 @@ class Cluster:
                 cwd=self.folder,
                 check=False,
                 timeout=60,
-                **self._owner,
+                **owner,
             )
             if done.returncode == 0 or not is_retried or monotonic() > until:
                 break
