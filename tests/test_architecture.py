@@ -19,6 +19,7 @@ from backroom.cli.keys import NoSuchKey
 from backroom.cli.opening import NothingThere
 from backroom.domain import errors
 from backroom.engine.attempt import LeaseLost
+from backroom.engine.call import StepExited, TimedOut, WaitCancelled
 from backroom.operations.catalogue import CATALOGUE
 from backroom.store.transfer import NotEmpty, UnusableDump
 from backroom.wire.error_codes import ErrorCode
@@ -34,7 +35,11 @@ INTERNAL = {  # never shown to a client by design: a bug (500), or at home in th
     errors.OutcomeUnknown,
     errors.StepNotReady,
     errors.StepRejected,
+    errors.StepAbandoned,
     LeaseLost,
+    StepExited,
+    TimedOut,
+    WaitCancelled,
     # of the command line, which prints them
     BrokenChain,
     CanNotWrite,
@@ -153,6 +158,7 @@ CATCH_ALL = {
     "engine/scheduler.py",
     "api/app.py",
     # handed over to whoever waits for it
+    "engine/threads.py",
     "store/batches.py",
     "store/record_reader.py",
     "store/writer.py",

@@ -35,9 +35,12 @@ class Served:
 
 
 @contextmanager
-def serving(data: Path, *arguments: str) -> Iterator[Served]:
-    """A server on a free loopback port while it answers."""
-    command = [BACKROOM, "serve", "--port", "0", "--data", str(data), *arguments]
+def serving(
+    data: Path, *arguments: str, command: tuple[str, ...] | None = None
+) -> Iterator[Served]:
+    """A server on a free loopback port while it answers; `command` for another than ours."""
+    first = command or (BACKROOM, "serve", "--data", str(data))
+    command = (*first, "--port", "0", *arguments)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -29,7 +29,8 @@ BackroomError
 ├── KafkaUnavailable         the brokers of an instance can't be reached just now
 ├── OutcomeUnknown           a change may have been made or not: look before doing it again
 ├── StepNotReady             a step asks to be called again later
-└── StepRejected             a step can never succeed
+├── StepRejected             a step can never succeed
+└── StepAbandoned            the engine has given a call of a step up: it must touch nothing more
 """
 
 
@@ -367,3 +368,10 @@ class StepRejected(BackroomError):
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+
+
+class StepAbandoned(BackroomError):
+    """Raised in a step that the engine has given up: what it still does counts for nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("the engine has given this call of the step up")

@@ -30,9 +30,11 @@ from backroom.domain.task import (
 )
 from backroom.engine import scheduler
 from backroom.engine.backoff import delay_s
+from backroom.engine.call import Call, TimedOut
 from backroom.engine.faults import FAULT_CODE, fault_of, storable
 from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.fence import Fence
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import typed_params
 
@@ -116,18 +118,7 @@ class Attempt:
             for name, step in recorded.items()
             if step.state is StepState.SUCCEEDED
         }
-        context = StepContext(
-            task=self._task,
-            params=params,
-            outputs=outputs,
-            platform=self._around.platform,
-            kafka=self._around.kafka,
-            instances=self._around.instances,
-            tasks=self._around.tasks,
-            clock=self._clock,
-            vault=self._around.vault,
-            catalogue=CATALOGUE,
-        )
+        context = self._context(params, outputs)
         for position, step in enumerate(operation.steps):
             if step.name in outputs:
                 continue
@@ -142,6 +133,22 @@ class Attempt:
         after = await self._instance_after()
         await self._write(lambda task: lifecycle.complete(task, self._now(), (), after))
 
+    def _context(self, params: msgspec.Struct, outputs: dict[str, Any]) -> StepContext[Any]:
+        around, fence = self._around, Fence(asyncio.get_running_loop())
+        return StepContext(
+            task=self._task,
+            params=params,
+            outputs=outputs,
+            platform=fence.around(around.platform),
+            kafka=fence.around(around.kafka),
+            instances=fence.around(around.instances),
+            tasks=fence.around(around.tasks),
+            clock=self._clock,
+            vault=around.vault,
+            catalogue=CATALOGUE,
+            fence=fence,
+        )
+
     async def _instance_after(self) -> str | None:
         """What the instance has become; None when it is gone."""
         while True:
@@ -155,13 +162,16 @@ class Attempt:
 
     async def _may_go_on(self, operation: Operation[Any], context: StepContext[Any]) -> bool:
         if self._task.cancel_asked_at is not None:
-            await self._undo(operation, context)
-            await self._write(lambda task: lifecycle.stop(task, self._now()))
+            await self._stop(operation, context)
             return False
         if self._around.stopping.is_set():
             await self._write(lambda task: lifecycle.snooze(task, self._now(), self._now()))
             return False
         return True
+
+    async def _stop(self, operation: Operation[Any], context: StepContext[Any]) -> None:
+        await self._undo(operation, context)
+        await self._write(lambda task: lifecycle.stop(task, self._now()))
 
     async def _run_step(
         self,
@@ -204,9 +214,9 @@ class Attempt:
     ) -> bool:
         """Raises StepNotReady; every other way to end is recorded."""
         try:
-            async with asyncio.timeout(step.timeout_s):
-                output = msgspec.json.encode(await step.run(context))
-        except StepNotReady:
+            call = Call(step.run, context, self._around.threads)
+            output = msgspec.json.encode(await call.result(step.timeout_s, self._is_unwanted))
+        except (StepNotReady, LeaseLost):
             raise
         except (StaleTask, StoreUnavailable) as error:  # no fault of the step's
             again_s = STALE_S if isinstance(error, StaleTask) else STORE_RETRY_S
@@ -214,12 +224,14 @@ class Attempt:
         except StepRejected as never:
             fault = Fault(code=never.code, message=storable(never.reason), step=step.name)
             await self._fail(operation, context, fault, begun)
-        except asyncio.CancelledError as error:
-            if _is_cancelled():
-                raise
-            await self._retry_or_fail(operation, context, begun, error)
+        except TimedOut as late:
+            fault = Fault(
+                code=FAULT_CODE, message=f"{step.name} {late}", step=step.name, trace=late.trace
+            )
+            await self._retry_or_fail(operation, context, begun, fault)
         except Exception as error:  # noqa: BLE001  a fault of any kind is retried, its trace kept
-            await self._retry_or_fail(operation, context, begun, error)
+            fault = fault_of(error, step.name, hides_values=operation.has_secrets)
+            await self._retry_or_fail(operation, context, begun, fault)
         else:
             return await self._record(operation, context, begun, output)
         return False
@@ -247,23 +259,25 @@ class Attempt:
         now = self._now()
         due_at = now + timedelta(seconds=wait.delay_s)
         step = _further(begun, wait)
-        await self._write(lambda task: lifecycle.snooze(task, now, due_at, step))
+        await self._write(lambda task: lifecycle.snooze(task, now, _due(task, now, due_at), step))
 
     async def _retry_or_fail(
         self,
         operation: Operation[Any],
         context: StepContext[Any],
         begun: StepRecord,
-        error: BaseException,
+        fault: Fault,
     ) -> None:
-        fault = fault_of(error, begun.name, hides_values=operation.has_secrets)
         _log.warning("step faulted", extra=self._fields() | {"step": begun.name})
+        if self._task.cancel_asked_at is not None:
+            await self._stop(operation, context)
+            return
         if self._task.attempt >= operation.max_attempts:
             await self._fail(operation, context, fault, begun)
             return
         now = self._now()
         due_at = now + timedelta(seconds=delay_s(self._task.attempt))
-        await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
+        await self._write(lambda task: lifecycle.retry(task, now, _due(task, now, due_at), fault))
 
     async def _fail(
         self,
@@ -282,8 +296,11 @@ class Attempt:
         tries = 0
         while tries < operation.max_attempts:
             try:
-                async with asyncio.timeout(UNDO_TIMEOUT_S):
-                    await operation.undo(context)
+                fresh = self._context(context.params, dict(context.outputs))
+                call = Call(operation.undo, fresh, self._around.threads)
+                await call.result(UNDO_TIMEOUT_S, self._is_lost)
+            except LeaseLost:
+                raise
             except StaleTask:
                 tries += 1
                 continue
@@ -326,6 +343,19 @@ class Attempt:
                 self._task = change.task
                 return
 
+    async def _is_unwanted(self) -> bool:
+        """Whether somebody asked to cancel. Raises LeaseLost."""
+        try:
+            await self._refresh()
+        except StoreUnavailable:
+            return False  # its outcome will wait, too
+        return self._task.cancel_asked_at is not None
+
+    async def _is_lost(self) -> bool:
+        """False, or LeaseLost: an undo is wanted to its end."""
+        await self._is_unwanted()
+        return False
+
     async def _store_back(self, error: StoreUnavailable) -> None:
         """Wait a little for a store that is away."""
         _log.warning("store away, outcome kept: %s", error, extra=self._fields())
@@ -349,6 +379,11 @@ class Attempt:
         return {"task_id": task.id, "instance_id": task.instance_id, "attempt": task.attempt}
 
 
+def _due(task: Task, now: datetime, due_at: datetime) -> datetime:
+    """One that was asked to cancel meanwhile waits for nothing."""
+    return due_at if task.cancel_asked_at is None else now
+
+
 def _further(begun: StepRecord, wait: StepNotReady) -> StepRecord:
     """Progress never goes back, and is whole only when the step has ended."""
     return msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
@@ -365,9 +400,3 @@ def _lost_in_a_row(attempts: tuple[AttemptRecord, ...]) -> int:
     while count < len(ended) and ended[-1 - count] is Outcome.LOST:
         count += 1
     return count
-
-
-def _is_cancelled() -> bool:
-    """Whether this attempt is, and not something that a step waited for."""
-    running = asyncio.current_task()
-    return running is not None and running.cancelling() > 0

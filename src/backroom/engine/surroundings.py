@@ -1,8 +1,9 @@
 """What every attempt of a worker shares."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from backroom.engine.threads import Threads
 from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
 
 
@@ -15,3 +16,4 @@ class Surroundings:
     vault: Vault
     stopping: asyncio.Event
     kafka: KafkaAdmin
+    threads: Threads = field(default_factory=Threads)

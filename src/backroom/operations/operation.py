@@ -1,7 +1,7 @@
 """What an operation is: typed params, steps, and how it looks while it is under way."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -9,14 +9,22 @@ import msgspec
 from backroom.domain.errors import StepRejected
 from backroom.domain.instance import Broker, Instance, InstanceStatus, changed
 from backroom.domain.task import Task
+from backroom.operations.fence import Fence
 from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
 
 P = TypeVar("P", bound=msgspec.Struct)
+T = TypeVar("T")
+
+STEP_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class StepContext(Generic[P]):
-    """What a step may use. `outputs` holds what earlier steps returned, by step name."""
+    """What a step may use. `outputs` holds what earlier steps returned, by step name.
+
+    A blocking step, which can't await, asks the ports by `wait_for`, and calls `check` before each
+    effect that goes by no port.
+    """
 
     task: Task
     params: P
@@ -28,6 +36,15 @@ class StepContext(Generic[P]):
     clock: Clock
     vault: Vault
     catalogue: Mapping[str, "Operation[Any]"]
+    fence: Fence = field(default_factory=Fence)
+
+    def wait_for(self, asked: Coroutine[Any, Any, T]) -> T:
+        """Of a blocking step: run this on the event loop, and wait for it. Raises as `check`."""
+        return self.fence.wait_for(asked)
+
+    def check(self) -> None:
+        """Raises StepAbandoned once the engine has given this call up."""
+        self.fence.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +52,17 @@ class Step(Generic[P]):
     """One part of an operation, safe to repeat.
 
     `run` returns the output to keep (JSON types or None), or raises StepNotReady, StepRejected or
-    anything else, which is a fault and makes it run again.
-    `weight` is its share of the whole task's time; `timeout_s` bounds one call of `run`.
+    anything else, which is a fault and makes it run again. Where it is no `async def`, it runs in a
+    thread and may block.
+    `weight` is its share of the whole task's time; a call of `run` that takes longer than
+    `timeout_s` is cut off, which is a fault, too.
     `is_undone`: the operation's undo takes back what it did, so a later task does it again.
     """
 
     name: str
-    run: Callable[[StepContext[P]], Awaitable[Any]]
+    run: Callable[[StepContext[P]], Any]
     weight: int = 1
-    timeout_s: float = 60.0
+    timeout_s: float = STEP_TIMEOUT_S
     is_undone: bool = False
 
 
@@ -60,7 +79,7 @@ class Operation(Generic[P]):
     params: type[P]
     steps: tuple[Step[P], ...]
     prepare: Callable[[Instance, P], Instance]
-    undo: Callable[[StepContext[P]], Awaitable[None]] | None = None
+    undo: Callable[[StepContext[P]], Any] | None = None
     shows_executing: bool = False  # [O] most clients know only CREATED as "under way"
     has_progress: bool = False  # [D] only capacity expansion has an official progress
     has_secrets: bool = False  # params are sealed at rest

@@ -151,17 +151,6 @@ async def test_fault_hides_its_text_when_the_operation_has_secrets(world):
     assert b"hunter2" not in world.database.kept_bytes()
 
 
-async def test_step_that_takes_too_long_is_a_fault(world):
-    async def hang(_context):
-        await asyncio.Event().wait()
-
-    operation, task = await submitted(world, Steps(hang), timeout_s=0, max_attempts=1)
-    with catalogue_with(operation):
-        await world.attempt()
-    failed = await world.get(task.id)
-    assert (failed.state, failed.error_msg) == (State.FAILED, "TimeoutError")
-
-
 async def test_step_looks_again_when_somebody_else_changed_the_instance(world):
     steps = Steps([StaleTask("i", 3), "done"])
     operation, task = await submitted(world, steps, max_attempts=1)
