@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from backroom.api.app import Application
 from backroom.api.authentication import Authentication
@@ -23,7 +24,7 @@ from backroom.api.tasks import TaskHandlers
 from backroom.api.topics import TopicHandlers
 from backroom.api.watching import Watch
 from backroom.clock import SystemClock
-from backroom.domain.errors import BackroomError
+from backroom.domain.errors import BackroomError, StoreUnavailable
 from backroom.engine.surroundings import Surroundings
 from backroom.platforms.simulated import SimulatedPlatform
 from backroom.platforms.simulated_kafka import SimulatedKafka
@@ -43,8 +44,8 @@ from backroom.resources.instances import Instances
 from backroom.resources.reassignments import Reassignments
 from backroom.resources.topics import Topics
 from backroom.service import TaskService
-from backroom.settings import DATABASE_FILE, KEY_FILE, Settings
-from backroom.store.connection import MEMORY, connect, migrate
+from backroom.settings import DATABASE_FILE, KEY_FILE, PASSWORD_FILE, Settings
+from backroom.store.connection import MEMORY, Damaged, connect, migrate, require_whole
 from backroom.store.postgres_url import SCHEMES as POSTGRES
 from backroom.store.postgres_url import without_password
 from backroom.store.sqlite_accounts import SqliteAccountStore
@@ -116,6 +117,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     Raises CannotServe, StoreUnavailable.
     """
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _require_not_emptied(settings)
     wakeup = asyncio.Event()
     vault = FileVault(settings.data / KEY_FILE)
     make = _postgres_stores if is_shared(settings) else _sqlite_stores
@@ -186,10 +188,7 @@ def _sqlite_stores(
 ) -> _Stores:
     clock = clock or SystemClock()
     database = _database(settings)
-    if isinstance(database, Path):
-        database.touch(mode=0o600)  # SQLite gives its side files the same mode
-    writing = connect(database, durable=settings.is_durable)
-    migrate(writing)
+    writing = _opened(database, durable=settings.is_durable)
     in_memory = str(database) == MEMORY
     writer = Writer(writing, on_thread=not in_memory)
     reader = writing if in_memory else connect(database)
@@ -212,6 +211,38 @@ def _sqlite_stores(
         alone=nullcontext,
         close=close,
     )
+
+
+def _opened(database: Path | str, *, durable: bool) -> Any:
+    """A connection, its schema up to date. Raises CannotServe with what to do."""
+    try:
+        if isinstance(database, Path):
+            database.touch(mode=0o600)  # SQLite gives its side files the same mode
+        connection = connect(database, durable=durable)
+        if isinstance(database, Path):
+            require_whole(connection)
+        migrate(connection)
+    except OSError as error:
+        raise CannotServe(f"{database}: {error.strerror}") from None
+    except Damaged as damage:
+        raise CannotServe(
+            f"{database} is damaged ({damage}); put a backup in its place, or look at all of it: "
+            "backroom db check"
+        ) from None
+    except StoreUnavailable as error:
+        raise CannotServe(f"{database}: {error}") from None
+    return connection
+
+
+def _require_not_emptied(settings: Settings) -> None:
+    """An empty file is a new database to SQLite; here it was another one before."""
+    database = settings.data / DATABASE_FILE
+    is_empty = database.is_file() and database.stat().st_size == 0
+    if settings.database is None and is_empty and (settings.data / PASSWORD_FILE).exists():
+        raise CannotServe(
+            f"{database} is empty, and was not before; put a backup in its place, or begin anew "
+            "in another --data"
+        )
 
 
 def _postgres_stores(

@@ -13,6 +13,7 @@ from backroom.ports import Journal
 from backroom.settings import DATABASE_FILE, Settings
 from backroom.store import transfer
 from backroom.store.check import problems
+from backroom.store.connection import Damaged
 from backroom.store.sqlite_journal import SqliteJournal
 from backroom.store.sqlite_tables import (
     open_read_only,
@@ -110,8 +111,14 @@ async def migrated(settings: Settings) -> tuple[int, int]:
 
 
 async def wrong(settings: Settings, *, quick: bool, seen: Seen) -> list[str]:
-    async with snapshot(settings) as tables:
-        return [text async for text in problems(tables, quick=quick, seen=seen)]
+    found: list[str] = []
+    try:
+        async with snapshot(settings) as tables:
+            async for text in problems(tables, quick=quick, seen=seen):
+                found.append(text)  # noqa: PERF401  what was found before the damage counts
+    except Damaged as damage:
+        found.append(f"database: {damage}")
+    return found
 
 
 async def exported(

@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import IO
 
@@ -18,7 +18,7 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
 from backroom.bootstrap import Backroom, CannotServe, assemble, shown_database
-from backroom.certificates import make_certificates, tls_files
+from backroom.certificates import TlsFiles, make_certificates, tls_files
 from backroom.domain.ids import WorkerId
 from backroom.engine.cleaner import Cleaner
 from backroom.engine.rescuer import Rescuer
@@ -39,8 +39,10 @@ class ServerFile(msgspec.Struct, frozen=True):
 
 
 def last_served(data: Path) -> ServerFile | None:
-    path = data / SERVER_FILE
-    return msgspec.json.decode(path.read_bytes(), type=ServerFile) if path.exists() else None
+    """None where nothing says so, or nothing that can be read."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((data / SERVER_FILE).read_bytes(), type=ServerFile)
+    return None
 
 
 YOUNG_OBJECTS = 50_000  # a request makes some hundred that die with it: collect more rarely
@@ -70,6 +72,7 @@ async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tupl
         async with backroom.opened():
             # a first start has two slow parts: a password's hash and a CA
             async with backroom.alone():
+                await backroom.account_store.access_keys()  # or StoreUnavailable: the key is wrong
                 await asyncio.gather(
                     prepare(backroom), asyncio.to_thread(_make_certificates, settings)
                 )
@@ -110,18 +113,13 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
     endpoint = f"{settings.scheme}://{_host_in_url(reachable(settings.host))}:{port}"
     _require_free(settings.host, port)
     files = None if settings.is_plain_http else tls_files(settings.data / TLS_FOLDER)
-    server = Server(
-        backroom.application,
-        address=settings.host,
-        port=port,
-        interface=Interfaces.ASGINL,
-        websockets=False,
-        log_enabled=False,
-        backlog=1024,
-        ssl_cert=None if files is None else files.certificate,
-        ssl_key=None if files is None else files.key,
-        ssl_protocol_min=SSLProtocols.tls12,  # Java 8 clients have nothing newer
-    )
+    try:
+        server = _server(backroom, port, files)
+    except ssl.SSLError:
+        raise CannotServe(
+            f"{settings.data / TLS_FOLDER}: server.pem and server.key can't be used; put good ones "
+            "there, or empty the folder"
+        ) from None
     serving = asyncio.create_task(server.serve())
     try:
         await _answers(serving, reachable(settings.host), port, is_tls=files is not None)
@@ -132,6 +130,21 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
         backroom.around.stopping.set()  # event streams end, and nothing else keeps connections
         server.stop()  # type: ignore[no-untyped-call]  # granian has no types there
         await serving
+
+
+def _server(backroom: Backroom, port: int, files: TlsFiles | None) -> Server:
+    return Server(
+        backroom.application,
+        address=backroom.settings.host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+        ssl_cert=None if files is None else files.certificate,
+        ssl_key=None if files is None else files.key,
+        ssl_protocol_min=SSLProtocols.tls12,  # Java 8 clients have nothing newer
+    )
 
 
 async def _answers(serving: "asyncio.Task[None]", host: str, port: int, *, is_tls: bool) -> None:
@@ -189,11 +202,16 @@ def only_server(data: Path) -> IO[bytes]:
 def _worker_id(data: Path) -> WorkerId:
     """The same after each restart, so that a worker takes its own tasks back at once."""
     path = data / WORKER_FILE
-    if not path.exists():
-        made = path.with_suffix(".new")
-        made.write_text(f"{socket.gethostname()}-{os.urandom(4).hex()}\n", "utf-8")
-        made.replace(path)
-    return WorkerId(path.read_text("utf-8").strip())
+    with suppress(FileNotFoundError):
+        name = path.read_bytes().decode("utf-8", "replace").strip()
+        if name.isprintable() and name and "\ufffd" not in name:
+            return WorkerId(name)
+        raise CannotServe(f"{path} holds no name; delete it, and its tasks go on after a lease")
+    made = path.with_suffix(".new")
+    name = f"{socket.gethostname()}-{os.urandom(4).hex()}"
+    made.write_text(f"{name}\n", "utf-8")
+    made.replace(path)
+    return WorkerId(name)
 
 
 async def _refuse_generated_keys_in_public(backroom: Backroom) -> None:

@@ -16,6 +16,12 @@ SWITCH_RETRY_S = 0.005  # about as long as it takes another to make the file
 CACHE_KIB = 64 * 1024  # per connection, filled only as pages are read
 MAPPED = 2**31 - 2**16  # bytes, the most SQLite takes: pages are read where they are, uncopied
 MEMORY = ":memory:"
+CHECKED_FOR_S = 0.3  # at each start: a few hundred MB; `backroom db check` looks at everything
+PROGRESS_STEPS = 1_000
+
+
+class Damaged(StoreUnavailable):
+    """The file is not what was written: only a copy of it helps."""
 
 
 def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
@@ -33,6 +39,22 @@ def connect(path: Path | str, *, durable: bool = True) -> apsw.Connection:
     except apsw.Error as error:
         raise translated(error) from error
     return connection
+
+
+def require_whole(connection: apsw.Connection, within_s: float = CHECKED_FOR_S) -> None:
+    """Raises Damaged for what is found in that time."""
+    until = monotonic() + within_s
+    connection.set_progress_handler(lambda: monotonic() >= until, PROGRESS_STEPS)
+    try:
+        found = [str(text) for (text,) in connection.execute("PRAGMA quick_check(1)")]
+    except apsw.InterruptError:
+        return
+    except apsw.Error as error:
+        raise translated(error) from error
+    finally:
+        connection.set_progress_handler(None)
+    if found != ["ok"]:
+        raise Damaged(" ".join(" ".join(found).split()))
 
 
 def _switch_to_wal(connection: apsw.Connection) -> None:
@@ -99,4 +121,6 @@ def reading(connection: apsw.Connection) -> Callable[..., apsw.Cursor]:
 
 def translated(error: apsw.Error) -> StoreUnavailable:
     """What SQLite says, without the statement or its values."""
-    return StoreUnavailable(f"{type(error).__name__}: {error}")
+    is_damage = isinstance(error, (apsw.CorruptError, apsw.NotADBError))
+    kind = Damaged if is_damage else StoreUnavailable
+    return kind(f"{type(error).__name__}: {error}")

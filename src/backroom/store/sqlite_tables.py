@@ -1,5 +1,6 @@
 """Tables of a SQLite file."""
 
+import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -87,9 +88,17 @@ class SqliteTables:
 def open_read_only(path: Path) -> apsw.Connection:
     """For a look beside whoever writes; nothing is changed, not even the schema."""
     with _translating():
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+        connection = apsw.Connection(_uri(path), flags=flags)
         connection.set_busy_timeout(BUSY_TIMEOUT_MS)
         return connection
+
+
+def _uri(path: Path) -> str:
+    """Where nobody can write, SQLite need not look for whoever does: for that it makes a file."""
+    wal = path.with_name(f"{path.name}-wal")
+    is_left_alone = not os.access(path.parent, os.W_OK) and not wal.exists()
+    return f"{path.absolute().as_uri()}{'?immutable=1' if is_left_alone else ''}"
 
 
 @contextmanager

@@ -9,20 +9,38 @@ from backroom.domain.errors import StoreUnavailable
 
 
 class FileVault:
-    """Fernet (AES-128-CBC with HMAC-SHA256) under the key in `path`."""
+    """Fernet (AES-128-CBC with HMAC-SHA256) under the key in `path`, made when it seals first.
+
+    Raises StoreUnavailable for a file that can't be read or holds no key.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._fernet = Fernet(_key(path))
+        self._path = path
+        self._fernet: Fernet | None = None
 
     def seal(self, plain: bytes) -> bytes:
-        return self._fernet.encrypt(plain)
+        return self._opened().encrypt(plain)
 
     def unseal(self, sealed: bytes) -> bytes:
         """Raises StoreUnavailable when it was sealed under another key."""
+        if self._fernet is None and not self._path.exists():
+            raise StoreUnavailable(f"{self._path} is gone, which opens the secrets; put it back")
         try:
-            return self._fernet.decrypt(sealed)
+            return self._opened().decrypt(sealed)
         except InvalidToken:
             raise StoreUnavailable("a secret was sealed under another key file") from None
+
+    def _opened(self) -> Fernet:
+        if self._fernet is None:
+            try:
+                self._fernet = Fernet(_key(self._path))
+            except OSError as error:
+                raise StoreUnavailable(f"{self._path}: {error.strerror}") from None
+            except ValueError:
+                raise StoreUnavailable(
+                    f"{self._path} holds no key; put the right one back"
+                ) from None
+        return self._fernet
 
 
 def _key(path: Path) -> bytes:

@@ -103,7 +103,11 @@ def test_folder_without_a_database_is_refused_and_left_alone(tmp_path, asked):
 
 def test_what_is_no_database_is_refused(tmp_path):
     (tmp_path / DATABASE_FILE).write_bytes(b"nonsense" * 1000)
-    for asked in (("check",), ("migrate",), ("export", "--output", tmp_path / "x")):
+    found = command("db", "check", "--data", tmp_path)
+    assert (found.exit_code, found.stdout.strip()) == (
+        1, "database: NotADBError: file is not a database",
+    )  # fmt: skip
+    for asked in (("migrate",), ("export", "--output", tmp_path / "x")):
         result = command("db", *asked, "--data", tmp_path)
         assert isinstance(result.exception, BackroomError)
         assert "not a database" in result.refusal

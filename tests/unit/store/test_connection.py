@@ -163,5 +163,10 @@ def test_vault_seals_and_unseals_under_its_key_file(tmp_path):
 
 def test_vault_refuses_what_another_key_sealed(tmp_path):
     sealed = FileVault(tmp_path / "one.key").seal(b"hush")
+    other = FileVault(tmp_path / "other.key")
+    with pytest.raises(StoreUnavailable, match="is gone"):
+        other.unseal(sealed)
+    assert not (tmp_path / "other.key").exists()
+    other.seal(b"mine")
     with pytest.raises(StoreUnavailable, match="another key"):
-        FileVault(tmp_path / "other.key").unseal(sealed)
+        other.unseal(sealed)
