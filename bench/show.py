@@ -22,10 +22,10 @@ from pathlib import Path
 
 from bench.filling import BEGAN, SPACING, fill
 from bench.load import Measured, cpu_s, load, rss_mb
+from bench.report import Ratio, keep_section, ratio_table
 from bench.signer import signed_get
 
 ROOT = Path(__file__).parent.parent
-REPORT = ROOT / "docs" / "benchmarks.md"
 BACKROOM = str(Path(sys.executable).with_name("backroom"))
 IDLE_S = 10
 KEEP_ALL = ("--retention-days", "0", "--keep-most", "0")  # the tasks are years old
@@ -45,17 +45,6 @@ class Subject:
 
     def median(self, what: str) -> float:
         return statistics.median(getattr(measured, what) for measured in self.rounds)
-
-
-@dataclass(frozen=True)
-class Ratio:
-    what: str
-    value: float
-    most: float
-
-    @property
-    def is_kept(self) -> bool:
-        return self.value <= self.most
 
 
 def main() -> int:
@@ -81,8 +70,8 @@ def main() -> int:
     text = _report(subjects, ratios, facts, sizes)
     print(text)
     if options.keep:
-        REPORT.write_text(text, "utf-8")
-        _say(f"kept in {REPORT.relative_to(ROOT)}")
+        keep_section(text)
+        _say("kept in docs/benchmarks.md")
     is_kept = all(ratio.is_kept for ratio in ratios)
     return 0 if is_kept and fresh_rss < 80 and idle_cpu < 0.5 else 1
 
@@ -92,7 +81,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--tasks", type=int, default=1_000_000)
     parser.add_argument("--many", type=int, default=5_000_000)
-    parser.add_argument("--keep", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument(
+        "--keep", action="store_true", help="write its section of docs/benchmarks.md"
+    )
     return parser.parse_args()
 
 
@@ -209,13 +200,13 @@ def _ratios(by_name: dict[str, Subject], starts: tuple[float, float]) -> list[Ra
 
     hello, show = by_name["hello"], by_name["show 1M"]
     return [
-        Ratio("show of 1M / hello, CPU", cpu("show 1M") / cpu("hello"), 2.0),
-        Ratio("show of 1M / hello, p99", show.median("p99_ms") / hello.median("p99_ms"), 4.0),
-        Ratio("show of 5M / show of 10k, CPU", cpu("show 5M") / cpu("show 10k"), 1.15),
-        Ratio("list, first page / show, CPU", cpu("list first") / cpu("show 1M"), 4.0),
-        Ratio("list, any depth / show, CPU", cpu("list any depth") / cpu("show 1M"), 4.0),
-        Ratio("list, time window / show, CPU", cpu("list in times") / cpu("show 1M"), 4.0),
-        Ratio("start to ready / bare imports", starts[1] / starts[0], 2.5),
+        Ratio("show of 1M / hello, CPU", cpu("show 1M") / cpu("hello"), most=2.0),
+        Ratio("show of 1M / hello, p99", show.median("p99_ms") / hello.median("p99_ms"), most=4.0),
+        Ratio("show of 5M / show of 10k, CPU", cpu("show 5M") / cpu("show 10k"), most=1.15),
+        Ratio("list, first page / show, CPU", cpu("list first") / cpu("show 1M"), most=4.0),
+        Ratio("list, any depth / show, CPU", cpu("list any depth") / cpu("show 1M"), most=4.0),
+        Ratio("list, time window / show, CPU", cpu("list in times") / cpu("show 1M"), most=4.0),
+        Ratio("start to ready / bare imports", starts[1] / starts[0], most=2.5),
     ]
 
 
@@ -223,11 +214,6 @@ def _report(
     subjects: list[Subject], ratios: list[Ratio], facts: dict[str, float], sizes: dict[str, int]
 ) -> str:
     lines = [
-        "# Benchmarks",
-        "",
-        "Made by `./run bench show --keep`. Only the ratios are promises: medians of interleaved",
-        "rounds in one run; the figures beside them depend on the machine.",
-        "",
         "## Show and list",
         "",
         f"{os.cpu_count()} cores, Python {platform.python_version()}, "
@@ -235,13 +221,7 @@ def _report(
         + f"; signed requests over plain HTTP, 32 keep-alive connections, one process; "
         f"{', '.join(f'{count:,}' for count in sizes.values())} stored tasks of one instance.",
         "",
-        "| ratio | measured | at most | |",
-        "|---|---|---|---|",
-        *(
-            f"| {ratio.what} | {ratio.value:.2f} | {ratio.most} | "
-            f"{'kept' if ratio.is_kept else '**missed**'} |"
-            for ratio in ratios
-        ),
+        *ratio_table(ratios),
         "",
         "| subject | CPU per request, us | p50, ms | p99, ms | requests per second |",
         "|---|---|---|---|---|",

@@ -1,0 +1,69 @@
+"""Ratios with their bounds, and the sections of docs/benchmarks.md."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """`value` is None where it could not be measured, which is never kept."""
+
+    what: str
+    value: float | None
+    most: float | None = None
+    least: float | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        if self.value is None:
+            return False
+        is_low = self.most is None or self.value <= self.most
+        return is_low and (self.least is None or self.value >= self.least)
+
+    @property
+    def bound(self) -> str:
+        return f"at most {self.most}" if self.least is None else f"at least {self.least}"
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return "**not measured**"
+        return "kept" if self.is_kept else "**missed**"
+
+
+def ratio_table(ratios: Iterable[Ratio]) -> list[str]:
+    return [
+        "| ratio | measured | bound | |",
+        "|---|---|---|---|",
+        *(
+            f"| {ratio.what} | {figure(ratio.value)} | {ratio.bound} | {ratio.verdict} |"
+            for ratio in ratios
+        ),
+    ]
+
+
+def figure(value: float | None) -> str:
+    """Three significant digits, and no more than two places."""
+    if value is None:
+        return "-"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}"
+
+
+def keep_section(section: str, report: Path = REPORT) -> None:
+    """Put it in the place of the section with the same heading, or at the end."""
+    heading = section.partition("\n")[0]
+    text = report.read_text("utf-8")
+    pattern = re.compile(rf"^{re.escape(heading)}$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+    body = section.rstrip() + "\n"
+    if pattern.search(text):
+        is_last = pattern.search(text).end() == len(text)  # type: ignore[union-attr]
+        text = pattern.sub(lambda _: body if is_last else body + "\n", text, count=1)
+    else:
+        text = text.rstrip() + "\n\n" + body
+    report.write_text(text, "utf-8")
