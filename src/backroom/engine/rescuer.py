@@ -3,13 +3,13 @@
 import logging
 from datetime import datetime, timedelta
 
-from backroom.domain import lifecycle
 from backroom.domain.errors import StoreUnavailable
 from backroom.domain.ids import WorkerId
 from backroom.engine.surroundings import Surroundings
-from backroom.engine.worker import rescued
+from backroom.engine.worker import rescue
 
 LEASE_S = 10.0
+LOOK_S = 1.0  # how often one is looked at whose next beat is overdue
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,7 @@ class Rescuer:
         self._lease = timedelta(seconds=lease_s)
         self._landing_since: datetime | None = None
         self._last_beat: datetime | None = None
+        self._is_suspicious = False
 
     async def run(self) -> None:
         while not self._around.stopping.is_set():
@@ -34,8 +35,10 @@ class Rescuer:
                 await self.round()
             except StoreUnavailable as error:
                 self._landing_since = None
+                self._is_suspicious = False
                 _log.warning("store away: %s", error)
-            until = self._around.clock.now() + self._lease / 3
+            pause = timedelta(seconds=LOOK_S) if self._is_suspicious else self._lease / 3
+            until = self._around.clock.now() + pause
             await self._around.clock.wait(self._around.stopping, until)
 
     async def round(self) -> int:
@@ -54,11 +57,14 @@ class Rescuer:
         return await self._rescue_from_dead(now)
 
     async def _rescue_from_dead(self, now: datetime) -> int:
-        count = 0
-        for dead in await self._around.tasks.dead_workers(now - self._lease):
-            if dead == self._worker_id:
-                continue
-            for task in await self._around.tasks.held(dead):
-                change = lifecycle.rescue(task, now, self._worker_id)
-                count += await rescued(self._around, change)
-        return count
+        """Those who would be dead by the next beat are looked at again soon."""
+        beat = self._lease / 3
+        overdue = await self._without_beat_since(now - self._lease + beat)
+        dead = await self._without_beat_since(now - self._lease) if overdue else []
+        self._is_suspicious = bool(overdue)
+        held = [task for one in dead for task in await self._around.tasks.held(one)]
+        return await rescue(self._around, held, self._worker_id)
+
+    async def _without_beat_since(self, moment: datetime) -> list[WorkerId]:
+        found = await self._around.tasks.dead_workers(moment)
+        return [worker_id for worker_id in found if worker_id != self._worker_id]

@@ -2,19 +2,22 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
 from backroom.domain.ids import TaskId, WorkerId
-from backroom.domain.task import Change, Task
+from backroom.domain.task import Task
 from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
 
 SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
 POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped
 STORE_RETRY_S = 0.5
+CLAIMED_AT_ONCE = 100  # one transaction: it must not last until the store's call is given up
+RESCUED_AT_ONCE = 50  # they share a commit
 
 _log = logging.getLogger(__name__)
 
@@ -52,14 +55,13 @@ class Worker:
 
     async def recover(self) -> None:
         """Take back at once what this worker holds but doesn't run: a former life left it."""
-        clock = self._around.clock
-        for task in await self._around.tasks.held(self.id):
-            if task.id not in self._running.values():
-                await rescued(self._around, lifecycle.rescue(task, clock.now(), self.id))
+        held = await self._around.tasks.held(self.id)
+        runs = set(self._running.values())
+        await rescue(self._around, [task for task in held if task.id not in runs], self.id)
 
     async def round(self) -> int:
-        """Claim as much as there are free slots for, and start it. Returns how many."""
-        free = self._slots - len(self._running)
+        """Claim what there are free slots for, or as much as may be, and start it: how many."""
+        free = min(self._slots - len(self._running), CLAIMED_AT_ONCE)
         if free <= 0:
             return 0
         claimed = await self._around.tasks.claim(self.id, free, self._around.clock.now())
@@ -95,10 +97,25 @@ class Worker:
                 await self.recover()
 
 
-async def rescued(around: Surroundings, change: Change) -> bool:
+async def rescue(around: Surroundings, tasks: Sequence[Task], by: WorkerId) -> int:
+    """Give these back to their lanes. Returns how many had not moved on by themselves."""
+    count = 0
+    for first in range(0, len(tasks), RESCUED_AT_ONCE):
+        some = tasks[first : first + RESCUED_AT_ONCE]
+        done = await asyncio.gather(
+            *(_rescued(around, task, by) for task in some), return_exceptions=True
+        )
+        for one in done:
+            if isinstance(one, BaseException):
+                raise one
+            count += one
+    return count
+
+
+async def _rescued(around: Surroundings, task: Task, by: WorkerId) -> bool:
     try:
-        await around.tasks.write(change)
+        await around.tasks.write(lifecycle.rescue(task, around.clock.now(), by))
     except StaleTask:
-        return False  # it moved on by itself
-    _log.warning("task rescued", extra={"task_id": change.task.id})
+        return False
+    _log.warning("task rescued", extra={"task_id": task.id})
     return True

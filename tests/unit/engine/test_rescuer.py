@@ -1,12 +1,13 @@
 import asyncio
 from datetime import timedelta
 
-from tests.support.builders import NOW, W1, W2, W3, make_scheduled, make_step, make_task
+import pytest
+from tests.support.builders import NOW, W1, W2, W3, after, make_scheduled, make_step, make_task
 from tests.support.clocks import settled
 
 from backroom.domain import lifecycle
 from backroom.domain.task import Outcome, State
-from backroom.engine.rescuer import LEASE_S, Rescuer
+from backroom.engine.rescuer import LEASE_S, LOOK_S, Rescuer
 
 BEAT_S = LEASE_S / 3
 
@@ -37,6 +38,59 @@ async def test_task_of_a_dead_worker_is_rescued_after_a_lease(world):
     history = await world.history(task.id)
     assert (history.events[-1].verb, history.events[-1].actor) == ("rescue", W1)
     assert history.attempts[0].outcome is Outcome.LOST
+
+
+@pytest.mark.parametrize("silent_after_s", [40.0, 41.0, 42.5, 43.3])
+async def test_task_is_rescued_within_a_second_after_the_lease_whenever_the_last_beat_was(
+    world, silent_after_s
+):
+    rescuer = Rescuer(W1, world.around)
+    loop = asyncio.ensure_future(rescuer.run())
+    await settled()
+    end = after(silent_after_s)
+    await world.clock.pass_until(lambda: world.clock.next_timer > end)
+    world.clock.move((end - world.clock.now()).total_seconds())
+    task = await claimed_by(world, W2)
+    await world.stores.tasks.beat(W2, world.clock.now())
+    rescued_at = []
+
+    async def is_rescued():
+        if (await world.get(task.id)).state is State.WAITING:
+            rescued_at.append(world.clock.now())
+
+    while not rescued_at:
+        world.clock.move(0.1)
+        await settled()
+        await is_rescued()
+    took_s = (rescued_at[0] - end).total_seconds()
+    assert LEASE_S < took_s <= LEASE_S + LOOK_S + 0.1
+    world.around.stopping.set()
+    await loop
+
+
+async def test_rescuer_looks_often_only_while_a_beat_is_overdue(world):
+    rescuer = Rescuer(W1, world.around)
+    await beats(world, rescuer, 4)
+    task = await claimed_by(world, W2)
+    await world.stores.tasks.beat(W2, world.clock.now())
+    world.clock.move(1)
+    loop = asyncio.ensure_future(rescuer.run())
+    pauses = []
+    for _ in range(4):
+        await settled()
+        pauses.append((world.clock.next_timer - world.clock.now()).total_seconds())
+        world.clock.move(pauses[-1])
+    await settled()
+    await world.stores.tasks.beat(W2, world.clock.now())
+    world.clock.move(LOOK_S)
+    await settled()
+    assert pauses[:2] == pytest.approx([BEAT_S, BEAT_S], abs=0.001)
+    assert pauses[2:] == [LOOK_S] * 2
+    assert (await world.get(task.id)).state is State.RUNNING
+    next_s = (world.clock.next_timer - world.clock.now()).total_seconds()
+    assert next_s == pytest.approx(BEAT_S, abs=0.001)
+    world.around.stopping.set()
+    await loop
 
 
 async def test_nobody_is_declared_dead_before_own_beats_have_landed_for_a_whole_lease(world):

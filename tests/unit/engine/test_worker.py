@@ -9,7 +9,7 @@ from tests.support.engine_world import Steps, catalogue_with, make_operation
 from backroom.domain import lifecycle
 from backroom.domain.errors import StepNotReady, StoreUnavailable
 from backroom.domain.task import Outcome, State
-from backroom.engine.worker import POLL_S, STORE_RETRY_S, Worker
+from backroom.engine.worker import CLAIMED_AT_ONCE, POLL_S, STORE_RETRY_S, Worker, rescue
 
 
 class Gate:
@@ -159,6 +159,52 @@ async def test_recover_takes_back_what_a_former_life_left_running(world, wakeup)
             assert (await world.get(theirs[0].id)).worker_id == W2
     assert "rescue" in await world.verbs(mine)
     assert "rescue" not in await world.verbs(theirs[0].id)
+
+
+async def test_many_tasks_are_claimed_in_bounded_groups_and_all_rescued(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    count = 2 * CLAIMED_AT_ONCE + 1
+    for number in range(1, count + 1):
+        await world.submit(operation, number=number)
+    limits = []
+    claim = world.stores.tasks.claim
+
+    async def noted(worker_id, limit, now):
+        limits.append(limit)
+        return await claim(worker_id, limit, now)
+
+    lost = await claim(W1, count, world.clock.now())
+    assert len(lost) == count
+    world.stores.tasks.claim = noted
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=1_000)):
+            for _ in range(9):
+                await settled()
+            assert sorted(gate.inside) == sorted(task.id for task in lost)
+            gate.open.set()
+    assert max(limits) == CLAIMED_AT_ONCE
+    assert len(limits) >= 3
+
+
+async def test_tasks_that_moved_on_are_not_counted_as_rescued(world):
+    operation = Steps(None).operation()
+    for number in (1, 2, 3):
+        await world.submit(operation, number=number)
+    held = await world.stores.tasks.claim(W2, 3, world.clock.now())
+    await world.stores.tasks.write(lifecycle.complete(held[1], world.clock.now(), ()))
+    assert await rescue(world.around, held, W1) == 2
+
+
+async def test_rescue_says_that_the_store_is_away_after_all_were_tried(world):
+    operation = Steps(None).operation()
+    for number in (1, 2, 3):
+        await world.submit(operation, number=number)
+    held = await world.stores.tasks.claim(W2, 3, world.clock.now())
+    world.tasks.away = {"write": 1}
+    with pytest.raises(StoreUnavailable):
+        await rescue(world.around, held, W1)
+    assert await world.stores.tasks.held(W2) == held[:1]
 
 
 async def test_finished_steps_are_not_run_again_when_the_worker_comes_back(world, wakeup):
