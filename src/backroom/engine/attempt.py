@@ -328,19 +328,43 @@ class Attempt:
         A store that is away is waited for: an outcome is never thrown away, a step never run again
         because of it.
         """
-        is_stale = False
+        change = decide(self._task)
+        is_unsure = False  # whether it was kept although no answer came
         while True:
             try:
-                if is_stale:
-                    await self._refresh()
-                change = decide(self._task)
                 await self._around.tasks.write(change)
             except StaleTask:
-                is_stale = True
+                if is_unsure and await self._is_kept(change):
+                    break
+                is_unsure = False
+                await self._refresh_when_back()
+                change = decide(self._task)
+            except StoreUnavailable as error:
+                is_unsure = True
+                await self._store_back(error)
+            else:
+                break
+        self._task = change.task
+        if is_unsure and self._task.state is State.RUNNING:
+            await self._refresh_when_back()
+
+    async def _is_kept(self, change: Change) -> bool:
+        """A task's n-th event is that of its version n."""
+        while True:
+            try:
+                events = (await self._around.tasks.history(change.task.id)).events
             except StoreUnavailable as error:
                 await self._store_back(error)
             else:
-                self._task = change.task
+                return events[change.task.version - 1 :][:1] == (change.event,)
+
+    async def _refresh_when_back(self) -> None:
+        while True:
+            try:
+                await self._refresh()
+            except StoreUnavailable as error:
+                await self._store_back(error)
+            else:
                 return
 
     async def _is_unwanted(self) -> bool:

@@ -518,6 +518,27 @@ async def test_step_is_not_run_again_when_only_the_answer_of_a_write_was_lost(wo
         await world.clock.pass_until(running.done)
     assert steps.runs == ["step_0", "step_1"]
     assert (await world.get(task.id)).state is State.SUCCEEDED
+    assert await world.verbs(task.id) == ["submit", "claim", "record", "complete"]
+
+
+async def test_cancel_is_heard_when_it_came_right_behind_a_write_whose_answer_was_lost(world):
+    steps = Steps("one", "two")
+    operation, task = await submitted(world, steps)
+
+    async def ask():
+        stored = await world.get(task.id)
+        asked = lifecycle.ask_cancel(stored, world.clock.now(), "tester")
+        await world.stores.tasks.write(asked)
+
+    with catalogue_with(operation):
+        attempt = await world.claim()
+        world.tasks.written_but_lost = 1
+        running = asyncio.ensure_future(attempt.run())
+        await settled()
+        world.tasks.before_write = ask
+        await world.clock.pass_until(running.done)
+    assert steps.runs == ["step_0"]
+    assert await world.verbs(task.id) == ["submit", "claim", "record", "ask_cancel", "stop"]
 
 
 @pytest.mark.parametrize("is_scheduled", [False, True])
