@@ -253,7 +253,7 @@ def _postgres_stores(
         PostgresStores,
     )
 
-    stores = PostgresStores(settings.database or "", vault, wakeup.set)
+    stores = PostgresStores(settings.database or "", vault, wakeup.set, clock)
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[None]:
@@ -267,7 +267,7 @@ def _postgres_stores(
             ) from None
 
     return _Stores(
-        clock=clock or stores.clock,
+        clock=stores.clock,
         tasks=stores.tasks,
         finder=stores.finder,
         journal=stores.journal,

@@ -2,24 +2,23 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.passwords import cheap_passwords  # noqa: F401  pytest finds it by its name
+from tests.support.postgres_server import _postgres_stopped_at_the_end  # noqa: F401  same
 from tests.support.processes import Served, serving
-from tests.support.world import World, make_world
+from tests.support.world import ON_EACH_DATABASE, World, world_on
 
 
-@pytest.fixture
-def world(tmp_path) -> Iterator[World]:
+@pytest.fixture(params=ON_EACH_DATABASE)
+def world(request, tmp_path) -> Iterator[World]:
     """An empty data folder after its first start, nothing running."""
-    made = make_world(tmp_path)
-    yield made
-    made.close()
+    with world_on(request.param, tmp_path) as made:
+        yield made
 
 
-@pytest.fixture(scope="module")
-def quiet_world(tmp_path_factory) -> Iterator[World]:
+@pytest.fixture(scope="module", params=ON_EACH_DATABASE)
+def quiet_world(request, tmp_path_factory) -> Iterator[World]:
     """One for all tests of a module that store nothing, which most of them prove."""
-    made = make_world(tmp_path_factory.mktemp("quiet"))
-    yield made
-    made.close()
+    with world_on(request.param, tmp_path_factory.mktemp("quiet")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

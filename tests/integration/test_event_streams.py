@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from tests.support.clocks import MovedClock, settled
 from tests.support.streams import Stream
-from tests.support.world import STARTED_AT, WORKER, ask, checked, make_world
+from tests.support.world import ON_EACH_DATABASE, STARTED_AT, WORKER, ask, checked, world_on
 
 from backroom.api.streams import EventStreams
 from backroom.domain import lifecycle
@@ -17,11 +17,10 @@ from backroom.service import Order
 UNBIND = Order(operation=UNBIND_PUBLIC_IP, params=UnbindPublicIp(), public={})
 
 
-@pytest.fixture
-def world(tmp_path):
-    made = make_world(tmp_path, MovedClock(STARTED_AT))
-    yield made
-    made.close()
+@pytest.fixture(params=ON_EACH_DATABASE)
+def world(request, tmp_path):
+    with world_on(request.param, tmp_path, MovedClock(STARTED_AT)) as made:
+        yield made
 
 
 def identity(world):

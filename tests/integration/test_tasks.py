@@ -86,8 +86,7 @@ def test_a_cancelled_background_task_shows_failed_because_waiters_know_no_other_
 
 def test_a_task_of_an_operation_that_this_release_lacks_is_still_shown(world):
     task_id = world.submit()
-    connection = world.backroom.tasks._reader
-    connection.execute("UPDATE tasks SET name = 'modifyAutoTopic' WHERE id = ?", (task_id,))
+    world.sql("UPDATE tasks SET name = 'modifyAutoTopic'")
     assert world.show(task_id)["status"] == "CREATED"
     assert world.newest()["name"] == "modifyAutoTopic"
     refused = world.admin.get(f"{world.tasks_path}/{task_id}/progress")

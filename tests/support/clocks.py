@@ -1,9 +1,13 @@
 """A clock that tests move: no test waits for real time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from tests.support.builders import NOW
+
+T = TypeVar("T")
 
 SETTLED_AFTER = 30  # turns of the event loop in which nothing of ours is still on its way
 
@@ -56,7 +60,26 @@ class MovedClock:
             self.move((upcoming - self._at).total_seconds())
 
 
+_on_their_way: set["asyncio.Future[Any]"] = set()
+
+
+def seen_on_its_way(method: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Awaitable[T]]:
+    """The same, waited for by `settled`: for what goes to another process and back."""
+
+    def begun(*given: Any) -> Awaitable[T]:
+        going = asyncio.ensure_future(method(*given))
+        _on_their_way.add(going)
+        going.add_done_callback(_on_their_way.discard)
+        return going
+
+    return begun
+
+
 async def settled() -> None:
-    """Everything that can go on without time passing has gone on (in-memory stores only)."""
-    for _ in range(SETTLED_AFTER):
-        await asyncio.sleep(0)
+    """Everything that can go on without time passing has gone on (stores without threads only)."""
+    while True:
+        for _ in range(SETTLED_AFTER):
+            await asyncio.sleep(0)
+        if not _on_their_way:
+            return
+        await asyncio.wait(_on_their_way)

@@ -147,19 +147,7 @@ class PostgresDatabase:
     def close(self) -> None:
         for process in self._opened:
             process.close()
-        CLUSTER.cluster.sql(self.name, EMPTY)
         CLUSTER.give_back(self.name)
-
-
-EMPTY = """
-DO $$
-BEGIN
-    EXECUTE (
-        SELECT coalesce('TRUNCATE ' || string_agg(tablename, ', ') || ' RESTART IDENTITY', 'SELECT')
-        FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_versions'
-    );
-END $$
-"""  # far quicker than a new database
 
 
 class _Process:

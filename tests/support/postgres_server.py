@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from time import monotonic, sleep
@@ -25,6 +26,15 @@ UNPRIVILEGED = ("postgres", "nobody")  # root may not run it
 STARTS_WITHIN_S = 30.0
 DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+EMPTY = """
+DO $$
+BEGIN
+    EXECUTE (
+        SELECT coalesce('TRUNCATE ' || string_agg(tablename, ', ') || ' RESTART IDENTITY', 'SELECT')
+        FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_versions'
+    );
+END $$
+"""  # far quicker than a new database
 
 
 @cache
@@ -179,7 +189,16 @@ class Databases:
         return name
 
     def give_back(self, name: str) -> None:
+        """Nobody may use it any more."""
+        self.cluster.sql(name, EMPTY)
         self._free.append(name)
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of an empty one."""
+        name = self.take()
+        yield self.cluster.url(name)
+        self.give_back(name)
 
     def stop(self) -> None:
         if self._cluster is not None:

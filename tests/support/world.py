@@ -3,17 +3,22 @@
 import asyncio
 import json
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import pytest
 from tests.support.bodies import login_body
+from tests.support.clocks import seen_on_its_way
+from tests.support.postgres_server import DATABASES
 from tests.support.signer import Headers, Signer
 
-from backroom.bootstrap import Backroom, assemble
+from backroom.bootstrap import Backroom, assemble, is_shared
 from backroom.domain.account import Identity, Project, Role
 from backroom.domain.filter import Page
 from backroom.domain.ids import WorkerId, new_project_id
@@ -197,6 +202,7 @@ class World:
     backroom: Backroom
     clock: MovableClock
     runner: asyncio.Runner
+    stack: AsyncExitStack
     _names: int = field(default=0)
     begun: list[Task] = field(default_factory=list)
 
@@ -324,16 +330,29 @@ class World:
                 return
             self.clock.moment = max(self.clock.moment, due_at)
 
+    @property
+    def is_on_postgres(self) -> bool:
+        return is_shared(self.backroom.settings)
+
     def dump(self) -> dict[str, list[Any]]:
         """All that is stored."""
-        connection = self.backroom.tasks._reader
-        names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-        return {
-            name: connection.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall()  # noqa: S608
-            for (name,) in names
-        }
+        return {name: sorted(self.sql(f"SELECT * FROM {name}"), key=repr) for name in self._tables}  # noqa: S608
+
+    @cached_property
+    def _tables(self) -> list[str]:
+        named = "SELECT name FROM sqlite_master WHERE type = 'table'"
+        if self.is_on_postgres:
+            named = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+        return [name for (name,) in self.sql(named)]
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Behind the back of everybody; the rows it gives."""
+        if not self.is_on_postgres:
+            return self.backroom.tasks._reader.execute(statement).fetchall()
+        return [tuple(row) for row in self.do(self.backroom.tasks._postgres.fetch(statement))]
 
     def close(self) -> None:
+        self.do(self.stack.aclose())
         self.backroom.close()
         self.runner.close()
 
@@ -343,9 +362,26 @@ def make_world(data: Path, clock: Any = None, **settings: Any) -> World:
     clock = clock or MovableClock()
     database = settings.pop("database", "sqlite://")
     backroom = assemble(Settings(data=data, database=database, **settings), clock)
-    runner = asyncio.Runner()
+    runner, stack = asyncio.Runner(), AsyncExitStack()
+    runner.run(stack.enter_async_context(backroom.opened()))
     runner.run(prepare(backroom))
-    return World(backroom, clock, runner)
+    return World(backroom, clock, runner, stack)
+
+
+ON_EACH_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.slow))
+
+
+@contextmanager
+def world_on(kind: str, data: Path, clock: Any = None) -> Iterator[World]:
+    """On SQLite in memory, or on a PostgreSQL of the tests' own: skips where there is none."""
+    if kind == "sqlite":
+        with closing(make_world(data, clock)) as made:
+            yield made
+        return
+    with DATABASES.lent() as url, closing(make_world(data, clock, database=url)) as made:
+        postgres = made.backroom.tasks._postgres
+        postgres.run = seen_on_its_way(postgres.run)
+        yield made
 
 
 def changed(record: Any, **changes: Any) -> Any:

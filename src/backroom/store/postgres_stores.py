@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from backroom.domain.errors import StoreUnavailable
-from backroom.ports import Vault
+from backroom.ports import Clock, Vault
 from backroom.store.postgres_accounts import PostgresAccountStore
 from backroom.store.postgres_clock import DatabaseClock
 from backroom.store.postgres_connection import LOCK, MIGRATE_S, Postgres, migrate, translating
@@ -27,12 +27,18 @@ class OtherKey(StoreUnavailable):
 
 
 class PostgresStores:
-    """Nothing connects before `opened`; `on_ready` is called when a lane may be ready."""
+    """Nothing connects before `opened`; `on_ready` is called when a lane may be ready.
 
-    def __init__(self, url: str, vault: Vault, on_ready: Callable[[], None]) -> None:
+    `clock`: another one than the database's.
+    """
+
+    def __init__(
+        self, url: str, vault: Vault, on_ready: Callable[[], None], clock: Clock | None = None
+    ) -> None:
         self._postgres = postgres = Postgres(url)
         self._vault = vault
-        self.clock = DatabaseClock()
+        database_clock = DatabaseClock()
+        self.clock = clock or database_clock
         self.journal = PostgresJournal(postgres, self.clock)
         self.tasks = PostgresTaskStore(postgres, on_ready, self.journal.ring)
         self.finder = PostgresTaskFinder(postgres)
@@ -41,7 +47,7 @@ class PostgresStores:
         self.accounts = PostgresAccountStore(postgres, vault)
         self._listener = Listener(
             postgres,
-            self.clock,
+            database_clock,
             {
                 "backroom_ready": on_ready,
                 "backroom_events": self.journal.ring,
