@@ -305,3 +305,14 @@ def test_missing_instance_viewer_and_stranger(world):
     stranger = world.caller(project_id=world.other_project())
     assert extend(world, stranger, **LARGER_DISKS).error == (404, "DMS.00404022")
     assert world.shown_instance()["status"] == "RUNNING"
+
+
+def test_progress_has_times_as_text_for_the_go_sdk(world):
+    task_id = extend(world, **LARGER_DISKS).json["job_id"]
+    world.run_until_idle()
+    path = f"{world.tasks_path}/{task_id}/progress"
+    plain = world.admin.get(path).json["step_list"][0]
+    agent = ("User-Agent", "huaweicloud-usdk-go/3.0")
+    told = world.admin.get(path, headers=[agent]).json["step_list"][0]
+    assert isinstance(plain["start_time"], int)
+    assert told == plain | {name: str(plain[name]) for name in ("start_time", "end_time")}

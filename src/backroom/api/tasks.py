@@ -76,7 +76,8 @@ class TaskHandlers:
             request.project_id, request.instance_id, request.task_id
         )
         operation = CATALOGUE[found.task.name]
-        return json_response(wire.encode_progress(operation, found.history, found.estimate))
+        times = str if wire.reads_times_as_text(request.header(b"user-agent")) else int
+        return json_response(wire.encode_progress(operation, found.history, found.estimate, times))
 
     async def list_scheduled_tasks(self, request: Request) -> Response:
         wanted, page = wire.decode_list(

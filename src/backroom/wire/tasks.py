@@ -60,8 +60,8 @@ class StepBody(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     statue: str  # [D] sic; some clients read `status`
     status: str
-    start_time: int | None = None
-    end_time: int | None = None
+    start_time: int | str | None = None  # text for one SDK: `reads_times_as_text`
+    end_time: int | str | None = None
 
 
 class ProgressBody(msgspec.Struct, frozen=True):
@@ -181,15 +181,25 @@ _STEP_WORDS = {
 }
 
 
+def reads_times_as_text(user_agent: bytes | None) -> bool:
+    """Whether the client takes a step's times only as text.
+
+    [P] The Go SDK 0.1.207 declares them as strings and fails on a number; [O] the Java SDK 3.1.212
+    declares Long and fails on text, the Python SDK takes both. They name themselves.
+    """
+    return user_agent is not None and user_agent.startswith(b"huaweicloud-usdk-go/")
+
+
 def encode_progress(
-    operation: Operation[Any], history: History, estimate: Estimate
+    operation: Operation[Any], history: History, estimate: Estimate, times: type[int | str] = int
 ) -> ProgressBody:
+    """`times`: as what the steps' times are written."""
     recorded = {step.name: step for step in history.steps}
-    bodies = [_step_body(step.name, recorded.get(step.name)) for step in operation.steps]
+    bodies = [_step_body(step.name, recorded.get(step.name), times) for step in operation.steps]
     return ProgressBody(estimate.percent, estimate.remaining_s, bodies)
 
 
-def _step_body(name: str, step: StepRecord | None) -> StepBody:
+def _step_body(name: str, step: StepRecord | None, times: type[int | str]) -> StepBody:
     if step is None:
         return StepBody(name, "WAITING", "WAITING")
     word = _STEP_WORDS[step.state]
@@ -197,6 +207,6 @@ def _step_body(name: str, step: StepRecord | None) -> StepBody:
         name,
         word,
         word,
-        encode_epoch_ms(step.started_at),
-        None if step.ended_at is None else encode_epoch_ms(step.ended_at),
+        times(encode_epoch_ms(step.started_at)),
+        None if step.ended_at is None else times(encode_epoch_ms(step.ended_at)),
     )

@@ -90,6 +90,26 @@ class TestProgress:
         body = progress(step("pre_check"), step("disk_expansion", StepState.FAILED, 50))
         assert [part.statue for part in body.step_list] == ["COMPLETED", "FAILED"]
 
+    def test_times_are_text_for_a_client_that_takes_no_numbers(self):
+        steps = (step("pre_check"), step("disk_expansion", StepState.RUNNING, 20))
+        body = wire.encode_progress(EXTEND, History(steps, (), ()), Estimate(40, 900), str)
+        first, second = body.step_list
+        assert (first.start_time, first.end_time) == ("1767225600000", "1767225605000")
+        assert second.end_time is None
+
+    @pytest.mark.parametrize(
+        ("user_agent", "is_text"),
+        [
+            (b"huaweicloud-usdk-go/3.0; linux/amd64", True),
+            (b"huaweicloud-usdk-python/3.0; Python/3.11", False),
+            (b"huaweicloud-usdk-java/3.0", False),
+            (b"Go-http-client/1.1", False),
+            (None, False),
+        ],
+    )
+    def test_only_the_go_sdk_is_taken_for_such_a_client(self, user_agent, is_text):
+        assert wire.reads_times_as_text(user_agent) is is_text
+
     def test_both_spellings_of_the_state_say_the_same(self):
         for part in progress(step("pre_check")).step_list:
             assert part.statue == part.status
