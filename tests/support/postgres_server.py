@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -51,13 +51,20 @@ def binaries() -> Path | None:
 
 
 class Cluster:
-    """`start` and `stop` may be repeated; its data stay until `remove`."""
+    """`start` and `stop` may be repeated; its data stay until `remove`.
 
-    def __init__(self, *settings: str) -> None:
+    `prefix` is a command of root's that runs the server elsewhere; `trusted` a network from which
+    anybody may connect.
+    """
+
+    def __init__(
+        self, *settings: str, prefix: Sequence[str] = (), trusted: str | None = None
+    ) -> None:
         found = binaries()
         assert found is not None, MISSING
         self._binaries = found
         self._settings = settings
+        self._prefix = prefix
         self.folder = Path(tempfile.mkdtemp(prefix="backroom-pg-"))
         self._owner = _owner()
         if self._owner:
@@ -65,26 +72,38 @@ class Cluster:
         self._server: subprocess.Popen[bytes] | None = None
         self._run("initdb", "--auth=trust", "--no-sync", f"--username={USER}", "--encoding=UTF8",
                   "--no-locale", "-D", str(self.data), owner=self._owner)  # fmt: skip
+        if trusted is not None:
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {trusted} trust\n")
 
     @property
     def data(self) -> Path:
         return self.folder / "data"
 
-    def url(self, database: str = "postgres") -> str:
-        return f"postgresql://{USER}@/{database}?host={self.folder}"
+    def url(self, database: str = "postgres", host: str = "") -> str:
+        """By a socket, or by TCP where it listens on `host`."""
+        return f"postgresql://{USER}@{host}/{database}" + ("" if host else f"?host={self.folder}")
 
     def start(self) -> None:
         given = ["listen_addresses=", f"unix_socket_directories={self.folder}", *self._settings]
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [self._binaries / "postgres", "-D", self.data, *(f"-c{one}" for one in given)],
+                [*self._elsewhere(), self._binaries / "postgres", "-D", self.data,
+                 *(f"-c{one}" for one in given)],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,
                 preexec_fn=_die_with_parent,  # noqa: PLW1509  nothing else runs in the child
-                **self._owner,
-            )
+                **({} if self._prefix else self._owner),
+            )  # fmt: skip
         self.sql("postgres", "SELECT 1", is_retried=True)
+
+    def _elsewhere(self) -> Sequence[str]:
+        if not self._prefix:
+            return ()
+        user, group = self._owner["user"], self._owner["group"]
+        return (*self._prefix, "setpriv", f"--reuid={user}", f"--regid={group}",
+                "--clear-groups", "--pdeathsig=INT", "--")  # fmt: skip
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT cuts off whoever is connected, SIGQUIT is a crash."""

@@ -3,10 +3,11 @@
 import os
 import select
 import shlex
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,11 @@ class Served:
     def port(self) -> int:
         return int(self.endpoint.rpartition(":")[2])
 
+    def kill(self) -> None:
+        """As a crash of the host does: nothing is tidied up."""
+        self.process.kill()
+        self.process.wait(ENDS_WITHIN_S)
+
     def stop(self) -> int:
         self.process.terminate()
         return self.process.wait(ENDS_WITHIN_S)
@@ -36,14 +42,26 @@ class Served:
 
 @contextmanager
 def serving(
-    data: Path, *arguments: str, command: tuple[str, ...] | None = None
+    data: Path,
+    *arguments: str,
+    log: Path | None = None,
+    prefix: Sequence[str] = (),
+    command: tuple[str, ...] | None = None,
 ) -> Iterator[Served]:
-    """A server on a free loopback port while it answers; `command` for another than ours."""
+    """A server on a free loopback port while it answers; `command` for another than ours.
+
+    What it says on standard error is kept in a pipe, which fills up, or added to the file `log`.
+    """
     first = command or (BACKROOM, "serve", "--data", str(data))
-    command = (*first, "--port", "0", *arguments)
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with (
+        nullcontext(subprocess.PIPE) if log is None else log.open("ab") as errors,
+        subprocess.Popen(
+            (*prefix, *first, "--port", "0", *arguments),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        ) as process,
+    ):
         try:
             assert process.stdout is not None
             readable, _, _ = select.select([process.stdout], [], [], READY_WITHIN_S)
@@ -53,6 +71,7 @@ def serving(
             yield Served(endpoint, data, process)
         finally:
             if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
                 process.terminate()
                 process.wait(ENDS_WITHIN_S)
 

@@ -10,10 +10,12 @@ DEADLINE_S = 20.0
 POLL_S = 0.05
 
 
-def wait_until(condition: Callable[[], T | None]) -> T:
+def wait_until(
+    condition: Callable[[], T | None], within_s: float = DEADLINE_S, poll_s: float = POLL_S
+) -> T:
     """What `condition` answers as soon as that is true."""
-    until = time.monotonic() + DEADLINE_S
+    until = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < until, "waited in vain"
-        time.sleep(POLL_S)  # another process: there is no event to wait for
+        time.sleep(poll_s)  # another process: there is no event to wait for
     return found
