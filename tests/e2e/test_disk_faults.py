@@ -8,13 +8,12 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from tests.support.bodies import login_body
+from tests.support.binding_client import BindingClient
 from tests.support.histories import read_past, violations
-from tests.support.processes import backroom, environment, serving
+from tests.support.processes import backroom, serving
 from tests.support.waiting import wait_until
 
 from backroom.settings import DATABASE_FILE, KEY_FILE, TLS_FOLDER, WORKER_FILE
@@ -22,50 +21,6 @@ from backroom.settings import DATABASE_FILE, KEY_FILE, TLS_FOLDER, WORKER_FILE
 pytestmark = pytest.mark.slow
 
 SIZE_MB = 6
-BIND = {"publicip_id": "1aea7aed-e7d8-40ea-b3de-6f3ee9d5db9f", "public_boundwidth": 5}
-CODE = "DMS.00500000"
-
-
-class Client:
-    def __init__(self, served):
-        self._env = environment(served.data)
-        self._connection = HTTPConnection("127.0.0.1", served.port, timeout=20)
-        self.close = self._connection.close
-        login = login_body(
-            self._env["BACKROOM_USER_NAME"],
-            self._env["BACKROOM_USER_PASSWORD"],
-            project={"id": self._env["BACKROOM_PROJECT_ID"]},
-        )
-        status, headers, _ = self._ask("POST", "/v3/auth/tokens", login, {})
-        assert status == 201
-        self._token = {"X-Auth-Token": headers["X-Subject-Token"]}
-        self.acknowledged = []
-
-    def _ask(self, method, path, body, headers):
-        content = None if body is None else json.dumps(body)
-        self._connection.request(method, path, content, headers)
-        answer = self._connection.getresponse()
-        read = answer.read()
-        return answer.status, answer.headers, json.loads(read) if read else None
-
-    def _path(self, version, rest):
-        project, instance = self._env["BACKROOM_PROJECT_ID"], self._env["BACKROOM_INSTANCE_ID"]
-        return f"/{version}/{project}/instances/{instance}/{rest}"
-
-    def bind(self):
-        """204, or 503 as it is documented; nothing else."""
-        path = self._path("v1", "public-boundwidth")
-        status, headers, body = self._ask("POST", path, BIND, self._token)
-        if status == 204:
-            self.acknowledged.append(headers["X-Request-Id"])
-        else:
-            assert (status, body["error_code"], headers["Retry-After"]) == (503, CODE, "1")
-        return status
-
-    def tasks(self):
-        status, _, body = self._ask("GET", self._path("v2", "tasks"), None, self._token)
-        assert status == 200
-        return [task["status"] for task in body["tasks"]]
 
 
 @pytest.fixture
@@ -122,7 +77,7 @@ class Limited:
 
 def survives(data, how):
     """Tasks under way wait for room, reads go on, writes are refused, and then all goes on."""
-    with serving(data, "--http") as served, closing(Client(served)) as client:
+    with serving(data, "--http") as served, closing(BindingClient(served)) as client:
         assert [client.bind() for _ in range(3)] == [204] * 3
         no_room = how(served)
         refused = [client.bind() for _ in range(5)]

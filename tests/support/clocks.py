@@ -83,3 +83,25 @@ async def settled() -> None:
         if not _on_their_way:
             return
         await asyncio.wait(_on_their_way)
+
+
+class JumpingClock(MovedClock):
+    """As a machine's clock: who waits waits for as long, wherever the time of day jumps.
+
+    `passed_s` is what has passed in truth.
+    """
+
+    def __init__(self, at: datetime = NOW) -> None:
+        super().__init__(at)
+        self._jumped = timedelta()
+        self._begun = at
+
+    @property
+    def passed_s(self) -> float:
+        return (self._at - self._jumped - self._begun).total_seconds()
+
+    def jump(self, seconds: float) -> None:
+        by = timedelta(seconds=seconds)
+        self._at += by
+        self._jumped += by
+        self._timers = [(until + by, timer) for until, timer in self._timers]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from tests.support import histories
 from tests.support.builders import PROJECT, W1, after, make_instance, make_task
 from tests.support.clocks import MovedClock, settled
 from tests.support.databases import PlainKeyVault, SqliteMemory
@@ -62,8 +63,8 @@ class FlakyStore:
 
 
 class World:
-    def __init__(self) -> None:
-        self.clock = MovedClock()
+    def __init__(self, clock: MovedClock | None = None) -> None:
+        self.clock = clock or MovedClock()
         self._under_way: asyncio.Task[None] | None = None
         self.database = SqliteMemory()
         self.stores = self.database.open()
@@ -179,9 +180,9 @@ def make_operation(*runs: Callable[[StepContext], Awaitable[Any]], **given: Any)
 
 @contextmanager
 def catalogue_with(*operations: Operation):
-    """The engine knows these operations too."""
+    """The engine and the history checker know these operations too."""
     known = dict(CATALOGUE) | {operation.name: operation for operation in operations}
-    modules: tuple[Any, ...] = (attempt_module, scheduler_module)
+    modules: tuple[Any, ...] = (attempt_module, scheduler_module, histories)
     kept = attempt_module.CATALOGUE
     for module in modules:
         module.CATALOGUE = known

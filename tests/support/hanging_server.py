@@ -16,9 +16,8 @@ from tests.support.engine_world import NoParams, catalogue_with, make_operation
 from backroom import cli
 from backroom.cli import serving
 from backroom.domain.account import Identity
-from backroom.domain.filter import Page, TaskFilter
+from backroom.domain.filter import Page, TaskSearch
 from backroom.domain.instance import InstanceFilter
-from backroom.domain.task import Kind
 from backroom.service import Order
 
 NAME = "hangForAWhile"
@@ -39,33 +38,37 @@ def operation(data: Path, seconds: float):
     return make_operation(lambda _context: "first", hang, lambda _context: "last", name=NAME)
 
 
-def main() -> None:
-    data, seconds, *more = sys.argv[1:]
-    hanging = operation(Path(data), float(seconds))
+def serve_with(data: str, arguments: list[str], order) -> None:
+    """`backroom serve`; each instance without a task gets what `order` makes of the moment."""
     real = serving.serve
 
     async def serve(settings, ready):
         async def submit_and_say(backroom, endpoint):
-            (key,) = await backroom.account_store.access_keys()
-            who = Identity(key.project_id, key.user_id, key.user_name, key.role)
-            found, _ = await backroom.instances.find(
-                InstanceFilter(project_id=key.project_id), Page()
-            )
-            for instance in found:
-                wanted = TaskFilter(
-                    project_id=key.project_id, instance_id=instance.id, kind=Kind.BACKGROUND
-                )
-                if (await backroom.tasks.find(wanted, Page())).total == 0:
-                    order = Order(operation=hanging, params=NoParams(), public={})
-                    await backroom.service.submit(who, instance.id, order)
+            await submit_to_all(backroom, order)
             await ready(backroom, endpoint)
 
         await real(settings, submit_and_say)
 
     serving.serve = serve
-    sys.argv = ["backroom", "serve", "--data", data, *more]
+    sys.argv = ["backroom", "serve", "--data", data, *arguments]
+    cli.main()
+
+
+async def submit_to_all(backroom, order) -> None:
+    (key,) = await backroom.account_store.access_keys()
+    who = Identity(key.project_id, key.user_id, key.user_name, key.role)
+    found, _ = await backroom.instances.find(InstanceFilter(project_id=key.project_id), Page())
+    for instance in found:
+        wanted = TaskSearch(project_id=key.project_id, instance_id=instance.id)
+        if not (await backroom.finder.search(wanted, None, 1)).tasks:
+            await backroom.service.submit(who, instance.id, order(backroom.clock.now()))
+
+
+def main() -> None:
+    data, seconds, *more = sys.argv[1:]
+    hanging = operation(Path(data), float(seconds))
     with catalogue_with(hanging):
-        cli.main()
+        serve_with(data, more, lambda _now: Order(operation=hanging, params=NoParams(), public={}))
 
 
 if __name__ == "__main__":

@@ -7,13 +7,15 @@ document was written follows from the clock when it is read; nothing runs in bet
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
 
-from backroom.domain.errors import StepRejected
+from backroom.domain.errors import StaleTask, StepRejected
 from backroom.domain.ids import InstanceId
 from backroom.domain.instance import Broker
+from backroom.platforms.jumps import earlier, jumped_by
 from backroom.ports import Clock, Cluster, ClusterSpec, ClusterStore, Machine, PublicAddress
 
 PORT = 9092
@@ -40,10 +42,11 @@ class _Start(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     running_at: datetime
     flavor: str
+    kept: str | None = None  # its incarnation, where `at` was moved
 
     @property
     def incarnation(self) -> str:
-        return f"{self.number}@{self.at.isoformat(timespec='milliseconds')}"
+        return self.kept or f"{self.number}@{self.at.isoformat(timespec='milliseconds')}"
 
 
 class _Storage(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,10 +208,10 @@ class SimulatedPlatform:
         await self._save(instance_id, document, version, starts=starts, storage=growing)
 
     async def observe(self, instance_id: InstanceId) -> Cluster | None:
-        kept = await self._clusters.load(instance_id, PART)
-        if kept is None:
+        loaded = await self._loaded(instance_id)
+        if loaded is None:
             return None
-        document = _upgraded(_decode(kept[0]))
+        document, _ = loaded
         moment = self._clock.now() - timedelta(seconds=self._timings.observation_lag_s)
         if document.created_at is not None and document.created_at > moment:
             return None
@@ -225,14 +228,28 @@ class SimulatedPlatform:
 
     async def _found(self, instance_id: InstanceId) -> tuple[_Document, int] | None:
         """What is there, and its version; what has stopped is cleared away first."""
-        kept = await self._clusters.load(instance_id, PART)
-        if kept is None:
+        loaded = await self._loaded(instance_id)
+        if loaded is None:
             return None
-        document = _upgraded(_decode(kept[0]))
-        if document.gone_at is not None and document.gone_at <= self._clock.now():
+        gone_at = loaded[0].gone_at
+        if gone_at is not None and gone_at <= self._clock.now():
             await self._clusters.remove(instance_id)
             return None
-        return document, kept[1]
+        return loaded
+
+    async def _loaded(self, instance_id: InstanceId) -> tuple[_Document, int] | None:
+        """As it was kept, and its version; where the clock went back, its moments went with it."""
+        while True:
+            kept = await self._clusters.load(instance_id, PART)
+            if kept is None:
+                return None
+            document, version = _upgraded(_decode(kept[0])), kept[1]
+            by = jumped_by(_asked_last(document, self._timings), self._clock.now())
+            if by is None:
+                return document, version
+            moved = earlier(_named(document), by)
+            with suppress(StaleTask):
+                await self._clusters.save(instance_id, PART, _encode(moved), version + 1)
 
     async def _save(
         self, instance_id: InstanceId, document: _Document, version: int, **changes: object
@@ -257,6 +274,29 @@ def _first_starts(
         )
         for nth in range(count)
     )
+
+
+def _asked_last(document: _Document, timings: Timings) -> datetime:
+    """When the last change was asked for."""
+    moments = [start.asked_at for starts in document.starts for start in starts]
+    if document.storage is not None:
+        moments.append(document.storage.asked_at)
+    if document.public_changes_at is not None:
+        change = timedelta(seconds=timings.address_change_s)
+        moments.append(document.public_changes_at - change)
+    if document.gone_at is not None:
+        stop_s = timings.broker_stop_s * len(document.starts)
+        moments.append(document.gone_at - timedelta(seconds=stop_s))
+    return max(moments)
+
+
+def _named(document: _Document) -> _Document:
+    """The same, and no incarnation depends on a moment any more."""
+    starts = tuple(
+        tuple(msgspec.structs.replace(start, kept=start.incarnation) for start in of_broker)
+        for of_broker in document.starts
+    )
+    return msgspec.structs.replace(document, starts=starts)
 
 
 def _upgraded(document: _Document) -> _Document:

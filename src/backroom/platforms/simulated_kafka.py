@@ -6,6 +6,7 @@ since the document was written follows from the clock when it is read; nothing r
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from backroom.domain.errors import KafkaUnavailable, StaleTask
 from backroom.domain.ids import InstanceId
 from backroom.domain.instance import Broker
 from backroom.domain.placement import spread
+from backroom.platforms.jumps import earlier, jumped_by
 from backroom.ports import (
     Clock,
     ClusterStore,
@@ -357,9 +359,14 @@ class SimulatedKafka:
             return outcome
 
     async def _load(self, instance_id: InstanceId) -> tuple[_Document, int]:
-        kept = await self._clusters.load(instance_id, PART)
-        if kept is not None:
-            return _decode(kept[0]), kept[1]
+        while (kept := await self._clusters.load(instance_id, PART)) is not None:
+            document, version = _decode(kept[0]), kept[1]
+            by = jumped_by(document.versions[-1].metadata.settled_at, self._clock.now())
+            if by is None:
+                return document, version
+            moved = _Document(versions=[_earlier(one, by) for one in document.versions])
+            with suppress(StaleTask):
+                await self._clusters.save(instance_id, PART, _encode(moved), version + 1)
         empty = _Metadata(settled_at=self._clock.now())
         return _Document(versions=[_Version(visible_at=BEGINNING, metadata=empty)]), 0
 
@@ -398,6 +405,12 @@ class SimulatedKafka:
                 for n in sharing:
                     rates[n] = min(rates[n], limit / len(sharing))
         return rates
+
+
+def _earlier(version: _Version, by: timedelta) -> _Version:
+    """What was always there stays so."""
+    visible_at = max(version.visible_at, BEGINNING + by)
+    return earlier(msgspec.structs.replace(version, visible_at=visible_at), by)
 
 
 def _still_seen(versions: list[_Version], now: datetime) -> list[_Version]:
