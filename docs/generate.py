@@ -138,6 +138,7 @@ def pages(backroom: Backroom, variables: Iterable[str]) -> dict[str, str]:
         "reference/operations.md": _operations(),
         "reference/states.md": _states(),
         "wire/error-codes.md": _error_codes(),
+        "coverage.md": _coverage(),
     }
     return {path: f"{NOTE}\n{text.rstrip()}\n" for path, text in made.items()}
 
@@ -474,6 +475,12 @@ def _error_codes() -> str:
             _table(heads, rows),
         )
     )
+
+
+def _coverage() -> str:
+    sys.path.insert(0, str(ROOT))  # as a script, this file sees its own folder only
+    coverage = importlib.import_module("interop.coverage")
+    return str(coverage.page_text(coverage.read()))
 
 
 async def _assembled(folder: Path, use: Callable[[Backroom, Iterable[str]], Any]) -> Any:

@@ -1,0 +1,1 @@
+"""Official clients against a real server: `./run interop`."""

@@ -1,0 +1,92 @@
+"""`./run interop`: the official clients against a real server, and what came of it.
+
+Every client that has a toolchain here builds and runs; what it printed is compared with what the
+server stored. The outcome goes to interop/coverage.json and docs/coverage.md; with --check
+nothing is written. Exit code 1: something failed, or a call that ran before doesn't any more.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from interop import calls, coverage, page
+from interop.programs import LANGUAGES, ROOT, Language, Unavailable
+from interop.servers import Server, serving
+
+EXTENDED_GB = 600
+MORE_TASKS = 12  # so that a list has more than one page
+
+
+def outcome(language: Language, server: Server, plain: Server, extension: str) -> coverage.Row:
+    try:
+        texts = calls.samples(language, server, extension)
+        unread = ""
+    except page.PageMissing as problem:
+        texts, unread = {}, f"{coverage.AWAY}{problem}"
+    try:
+        versions = language.prepare(texts)
+    except Unavailable as problem:
+        return coverage.Row(away=str(problem))
+    run = calls.Round(language, server, plain, extension)
+    if texts:
+        calls.run_samples(run, extension)
+    elif unread:
+        run.cells.update({f"page: {name}": unread for name in coverage.GROUPS["page"]})
+    calls.run_examples(run, extension)
+    calls.run_calls(run)
+    return coverage.Row(versions=versions, cells=run.cells, notes=language.notes)
+
+
+def tell(language: Language, row: coverage.Row, took_s: float) -> None:
+    print(f"{language.title}: {took_s:.0f} s", flush=True)
+    if row.away:
+        print(f"  could not be tried here: {row.away}", flush=True)
+    for name, version in row.versions.items():
+        print(f"  {name} {version}")
+    for cell, text in row.cells.items():
+        print(f"  {cell:28} {text}", flush=True)
+
+
+def run(languages: Sequence[Language], folder: Path) -> dict[str, coverage.Row]:
+    rows = {}
+    with serving(folder / "tls") as server, serving(folder / "plain", "--http") as plain:
+        extension = server.extended(EXTENDED_GB)
+        server.bind_often(MORE_TASKS)
+        for language in languages:
+            print(f"{language.title}: building ...", file=sys.stderr, flush=True)
+            began = time.monotonic()
+            rows[language.name] = outcome(language, server, plain, extension)
+            tell(language, rows[language.name], time.monotonic() - began)
+    return rows
+
+
+def main() -> int:
+    named = {language.name: language for language in LANGUAGES}
+    parser = argparse.ArgumentParser(
+        prog="./run interop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("client", nargs="*", help=f"{', '.join(named)}; all if none is named")
+    parser.add_argument("--check", action="store_true", help="compare, write nothing")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.client if name not in named]
+    if unknown:
+        parser.error(f"no such client: {', '.join(unknown)}")
+    chosen = [named[name] for name in arguments.client or named]
+    with tempfile.TemporaryDirectory() as folder:
+        now = run(chosen, Path(folder))
+    before = coverage.read()
+    wrong = coverage.worse(before, now)
+    for line in wrong:
+        print(f"worse or failed: {line.splitlines()[0]}", file=sys.stderr)
+    if not arguments.check and not wrong:
+        coverage.write(before, now)
+        subprocess.run([sys.executable, "docs/generate.py"], cwd=ROOT, check=True)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
