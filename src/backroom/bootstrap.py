@@ -136,7 +136,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     table = route_table(
         TaskHandlers(service, clock, watch),
         SubmissionHandlers(service, shown, clock),
-        InstanceHandlers(shown),
+        InstanceHandlers(shown, settings.region),
         IamHandlers(accounts, (settings.region,)),
         TopicHandlers(Topics(kafka, instances, tasks, stores.clusters, clock)),
         ConfigHandlers(service, configs),

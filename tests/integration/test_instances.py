@@ -204,3 +204,11 @@ def test_a_submission_that_meets_a_change_of_the_instance_is_decided_anew(world,
     refused = world.admin.delete(world.instance_path)
     assert refused.error == (400, "DMS.00400026")
     assert world.admin.get(world.tasks_path).json["task_count"] == "0"
+
+
+def test_zones_are_listed_for_whoever_has_a_key_and_the_instance_is_in_one(world):
+    listed = world.admin.get("/v2/available-zones").json
+    assert listed["region_id"] == "cn-north-4"
+    assert world.nobody.get("/v2/available-zones").error == (401, "APIGW.0301")
+    ids = {zone["id"] for zone in listed["available_zones"]}
+    assert set(world.shown_instance()["available_zones"]) <= ids

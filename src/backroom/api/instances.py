@@ -1,13 +1,15 @@
-"""ShowInstance and ListInstances. What submits a task is handled with the operations."""
+"""Instances and zones, read. What submits a task is handled with the operations."""
 
 from backroom.api.exchange import Request, Response, json_response
 from backroom.resources.instances import Instances
+from backroom.wire.available_zones import encode_available_zones
 from backroom.wire.instances import decode_list, encode_instance, encode_instances
 
 
 class InstanceHandlers:
-    def __init__(self, instances: Instances) -> None:
+    def __init__(self, instances: Instances, region: str) -> None:
         self._instances = instances
+        self._region = region
 
     async def show_instance(self, request: Request) -> Response:
         instance, current = await self._instances.show(request.project_id, request.instance_id)
@@ -17,3 +19,7 @@ class InstanceHandlers:
         wanted, page = decode_list(request.query(), request.project_id)
         found, total = await self._instances.list(wanted, page)
         return json_response(encode_instances(found, total))
+
+    async def list_available_zones(self, request: Request) -> Response:
+        _ = request.who  # a route that forgot to ask for one fails
+        return json_response(encode_available_zones(self._region))

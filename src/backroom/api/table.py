@@ -23,8 +23,8 @@ from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP
 from backroom.operations.reassign_partitions import REASSIGN_PARTITIONS
 from backroom.operations.restart_instance import RESTART_INSTANCE
 from backroom.operations.retry_tasks import RETRY_TASKS
-from backroom.wire import configs as configs_wire
 from backroom.wire import (
+    available_zones,
     extensions,
     iam,
     instance_actions,
@@ -32,6 +32,7 @@ from backroom.wire import (
     instances,
     public_access,
 )
+from backroom.wire import configs as configs_wire
 from backroom.wire import native as native_wire
 from backroom.wire import reassignment as reassignment_wire
 from backroom.wire import tasks as wire
@@ -109,6 +110,10 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
                     "engine", "name", "instance_id", "status", "include_failure",
                     "exact_match_name", "enterprise_project_id", "offset", "limit",
                 ),
+            ),
+            Route(
+                "GET", "/v2/available-zones", "ListAvailableZones", kafka.list_available_zones,
+                answer=available_zones.AvailableZonesBody,
             ),
             Route(
                 "POST", PROJECT + "/kafka/instances", "CreatePostPaidKafkaInstance",
