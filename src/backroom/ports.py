@@ -310,6 +310,12 @@ class Platform(Protocol):
     async def change_flavor(self, instance_id: InstanceId, broker_id: int, flavor: str) -> None:
         """Move one broker to another flavor of machine, which restarts it."""
 
+    async def configure(self, instance_id: InstanceId, configs: Mapping[str, str]) -> None:
+        """Let the brokers' file have these values, beside what it has.
+
+        A broker reads it when it starts: those that run keep what they have.
+        """
+
     async def extend_storage(self, instance_id: InstanceId, storage_gb: int) -> None:
         """Let the disks of all brokers together have so much; nothing where they have."""
 
@@ -393,6 +399,17 @@ class Reassignment(msgspec.Struct, frozen=True):
         return tuple(broker for broker in self.replicas if broker not in self.removing)
 
 
+class LogDirs(msgspec.Struct, frozen=True, kw_only=True):
+    """What is on the brokers' disks.
+
+    `sizes` are bytes by broker, of replicas on their way what they have; `free_bytes` is by broker,
+    without those that don't tell (Kafka before 3.3).
+    """
+
+    sizes: Mapping[TopicPartition, Mapping[int, int]]
+    free_bytes: Mapping[int, int]
+
+
 class PartitionLog(msgspec.Struct, frozen=True, kw_only=True):
     """Offsets of a partition's leader; `written_at` None where nothing was written."""
 
@@ -470,10 +487,8 @@ class KafkaAdmin(Protocol):
     async def reassignments(self, instance_id: InstanceId) -> Mapping[TopicPartition, Reassignment]:
         """Those under way, whoever began them."""
 
-    async def replica_sizes(
-        self, instance_id: InstanceId, topics: Collection[str]
-    ) -> Mapping[TopicPartition, Mapping[int, int]]:
-        """Bytes by broker, those on their way with what they have; only of brokers that answer."""
+    async def log_dirs(self, instance_id: InstanceId, topics: Collection[str]) -> LogDirs:
+        """Of the brokers that answer, and of these topics."""
 
     async def elect_preferred_leaders(
         self, instance_id: InstanceId, partitions: Collection[TopicPartition]
@@ -512,6 +527,7 @@ __all__ = [
     "Journal",
     "KafkaAdmin",
     "Load",
+    "LogDirs",
     "Machine",
     "NewPartitions",
     "NewTopic",

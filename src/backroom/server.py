@@ -22,6 +22,7 @@ from backroom.certificates import TlsFiles, make_certificates, tls_files
 from backroom.domain.ids import WorkerId
 from backroom.engine.cleaner import Cleaner
 from backroom.engine.rescuer import Rescuer
+from backroom.engine.sweeper import Sweeper
 from backroom.engine.worker import Worker
 from backroom.first_start import prepare
 from backroom.settings import LOCK_FILE, SERVER_FILE, TLS_FOLDER, WORKER_FILE, Settings
@@ -91,7 +92,8 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
     rescuer = Rescuer(worker_id, backroom.around)
     settings = backroom.settings
     cleaner = Cleaner(backroom.around, backroom.finder, settings.retention_days, settings.keep_most)
-    loops = [asyncio.create_task(loop.run()) for loop in (worker, rescuer, cleaner)]
+    sweeper = Sweeper(backroom.around, backroom.finder, backroom.account_store)
+    loops = [asyncio.create_task(loop.run()) for loop in (worker, rescuer, cleaner, sweeper)]
     for loop in loops:
         loop.add_done_callback(lambda _: stop.set())  # nothing would run tasks any more
     try:
@@ -99,6 +101,7 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
     finally:
         backroom.around.stopping.set()
         backroom.wakeup.set()
+        backroom.around.leftovers.noted.set()
         await asyncio.gather(*loops)
         await worker.drain(GRACE_S)
 

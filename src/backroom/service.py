@@ -24,7 +24,7 @@ from backroom.domain.errors import (
 from backroom.domain.estimate import Estimate, estimate
 from backroom.domain.filter import Found, Page, Position, TaskFilter, TaskPage, TaskSearch
 from backroom.domain.ids import NOWHERE, InstanceId, ProjectId, TaskId, new_task_id
-from backroom.domain.instance import Instance, instance_view
+from backroom.domain.instance import Instance, changed, instance_view
 from backroom.domain.task import Change, Kind, QueueLimits, Receipt, State, Task, TaskRecord
 from backroom.operations.bulk import BULK_MOST, BulkParams
 from backroom.operations.cancel_tasks import CANCEL_TASKS, Ask, CancelTasks, cancellation
@@ -48,7 +48,11 @@ class ClientToken(msgspec.Struct, frozen=True):
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody asks for. `public` is shown to everybody: no secrets in it."""
+    """What somebody asks for. `public` is shown to everybody: no secrets in it.
+
+    `only_at_version`: it was decided on what was there when the instance had that version, and of
+    all orders of this kind only one may follow from it, whichever process takes them.
+    """
 
     operation: Operation[Any]
     params: msgspec.Struct
@@ -57,6 +61,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     execute_at: datetime | None = None
     client_token: ClientToken | None = None
+    only_at_version: int | None = None
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -128,7 +133,8 @@ class TaskService:
         """Accept a change to an instance; once this returns, the task survives anything.
 
         Raises ReadOnlyRole, InstanceNotFound, QuotaReached, ClientTokenReused, or what the
-        operation's `prepare` refuses with; then nothing was written.
+        operation's `prepare` refuses with; then nothing was written. StaleTask where the order is
+        for another version of the instance: decide anew.
         """
         require_operator(identity)
         project_id = project_of(identity)
@@ -137,13 +143,13 @@ class TaskService:
             instance = await self._instances.get(project_id, instance_id)
             if instance is None:
                 raise InstanceNotFound(instance_id)
-            is_later = order.execute_at is not None
             prepared = order.operation.prepare(instance, order.params)
-            shown = None if is_later or prepared is instance else prepared
+            shown = _shown_from_now(instance, prepared, order)
             submission = lifecycle.submit(self._task(identity, instance, order), shown)
             return await self._write_submission(submission, order.client_token)
 
-        return await self.once(identity, order.client_token, submit)
+        is_bound = order.only_at_version is not None
+        return await self.once(identity, order.client_token, submit, is_new=is_bound)
 
     async def submit_new(self, identity: Identity, instance: Instance, order: Order) -> Submitted:
         """Accept a new instance: it and the task that makes it are there, or neither is."""
@@ -165,7 +171,7 @@ class TaskService:
     ) -> Submitted:
         """What was answered to this token first, or else what `submit` returns.
 
-        `is_new`: it looks at nothing that was there, so it can't be asked to look again.
+        `is_new`: it looks at nothing that was there, or looked before: it can't look again.
         """
         while True:
             before = await self.submitted_before(identity, client_token)
@@ -502,6 +508,16 @@ class TaskService:
         ):
             raise TaskNotFound(task_id)
         return task
+
+
+def _shown_from_now(instance: Instance, prepared: Instance, order: Order) -> Instance | None:
+    """The instance's next version, where the submit makes one."""
+    if order.only_at_version is not None:
+        if instance.version != order.only_at_version:
+            raise StaleTask(instance.id, order.only_at_version)
+        return changed(instance)
+    is_later = order.execute_at is not None
+    return None if is_later or prepared is instance else prepared
 
 
 def _receipt(task: Task, client_token: ClientToken | None) -> Receipt | None:

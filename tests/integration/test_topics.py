@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from backroom.domain.account import Role
+from backroom.domain.account import Identity, Role
+from backroom.operations.reassign_partitions import (
+    REASSIGN_PARTITIONS,
+    Assignment,
+    ReassignPartitions,
+    TopicPlan,
+)
+from backroom.ports import ConfigResource
+from backroom.service import Order
 
 MIB = 1024 * 1024
 BAD_NAME = (400, "DMS.00400101")
@@ -317,6 +325,60 @@ def test_reassignment_is_planned_once_and_starts_at_its_time(world, topics):
     assert topics.reassign(target=before, **later).status == 200
 
 
+def test_reassignment_is_planned_once_by_two_processes_at_the_same_time(world, topics, tmp_path):
+    """Each looks before the other has written: the submit's transaction decides."""
+    topics.made(partition=1, replication=1)
+    world.clock.move(seconds=1)
+    (before,) = topics.replicas()
+    at = world.clock.now() + timedelta(hours=1)
+    plan = {"is_schedule": True, "execute_at": int(at.timestamp() * 1000)}
+    target = [(before[0] + 1) % 3]
+    mine = world.backroom
+    handlers = [route.handler.__self__ for route in mine.table.routes]
+    (handler, *_) = [one for one in handlers if type(one).__name__ == "ReassignmentHandlers"]
+    real, others = handler._reassignments.require_none_planned, []
+
+    async def require_none_planned(instance):
+        await real(instance)
+        if not others:  # here, between the look and the write, another process comes first
+            others.append(world.clock.now())
+            handler._reassignments.require_none_planned = real
+            others.append(await other_process(world, target, at))
+
+    handler._reassignments.require_none_planned = require_none_planned
+    assert topics.reassign(target=target, **plan).error == MOVING
+    (job,) = world.admin.get(world.scheduled_path).json["jobs"]
+    assert job["id"] == others[1].task_id
+
+
+async def other_process(world, target, at):
+    instance = await world.backroom.instances.get(world.project_id, world.instance.id)
+    order = Order(
+        operation=REASSIGN_PARTITIONS,
+        params=ReassignPartitions(
+            topics=(TopicPlan(topic="orders", assignment=(Assignment(0, tuple(target)),)),)
+        ),
+        public={},
+        execute_at=at,
+        only_at_version=instance.version,
+    )
+    who = Identity(world.key.project_id, world.key.user_id, world.key.user_name, world.key.role)
+    return await world.backroom.service.submit(who, instance.id, order)
+
+
+def test_reassignment_is_refused_where_a_disk_is_too_small(world, topics):
+    topics.made(partition=1, replication=1)
+    world.do(world.backroom.kafka.fill(world.instance.id, "orders", 101 * 1024 * MIB))
+    world.clock.move(seconds=1)
+    (before,) = topics.replicas()
+    target = [(before[0] + 1) % 3]
+    for more in ({}, {"time_estimate": True}):
+        answer = topics.reassign(target=target, **more)
+        assert answer.error == (400, "DMS.00500982")
+        assert f"Broker {target[0]} would have to take in" in answer.message
+    assert world.admin.get(world.tasks_path).json["task_count"] == "0"
+
+
 def test_estimate_makes_no_task_and_knows_size_and_throttle(world, topics):
     topics.made(partition=1, replication=1)
     world.do(world.backroom.kafka.fill(world.instance.id, "orders", 100 * MIB))
@@ -389,6 +451,17 @@ def test_parameters_are_changed_by_a_task(world):
     assert world.show(answer["job_id"])["status"] == "SUCCESS"
     shown = {one["name"]: one["value"] for one in world.admin.get(path).json["kafka_configs"]}
     assert {name: shown[name] for name in wanted} == wanted
+    broker = ConfigResource("broker", "0")
+
+    def in_force():
+        found = world.do(world.backroom.kafka.configs(world.instance.id, [broker]))
+        return {name: found[broker][name].value for name in wanted}
+
+    assert in_force() == wanted | {"log.retention.hours": "72"}
+    restart = {"action": "restart", "instances": [world.instance.id]}
+    assert world.admin.post(f"/v2/{world.project_id}/instances/action", restart).status == 200
+    world.run_until_idle()
+    assert in_force() == wanted
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from backroom.domain.instance import Instance
 from backroom.domain.task import Task
 from backroom.engine import attempt as attempt_module
 from backroom.engine import scheduler as scheduler_module
+from backroom.engine import sweeper as sweeper_module
 from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
@@ -182,7 +183,7 @@ def make_operation(*runs: Callable[[StepContext], Awaitable[Any]], **given: Any)
 def catalogue_with(*operations: Operation):
     """The engine and the history checker know these operations too."""
     known = dict(CATALOGUE) | {operation.name: operation for operation in operations}
-    modules: tuple[Any, ...] = (attempt_module, scheduler_module, histories)
+    modules: tuple[Any, ...] = (attempt_module, scheduler_module, sweeper_module, histories)
     kept = attempt_module.CATALOGUE
     for module in modules:
         module.CATALOGUE = known

@@ -62,6 +62,10 @@ def _moving(error: errors.PartitionsMoving) -> str:
     return f"Reassignment {error.why}."
 
 
+def _room(error: errors.InsufficientDisk) -> str:
+    return f"{error.why[:1].upper()}{error.why[1:]}."
+
+
 def _remaining(error: errors.PartitionsExhausted) -> str:
     return f"Remaining: {error.remaining}."
 
@@ -133,6 +137,7 @@ TABLE: dict[type[errors.BackroomError], tuple[ErrorCode, _Detail]] = {
     errors.ClientTokenReused: (ErrorCode.NOT_POSSIBLE, _reused),
     errors.TopicExists: (ErrorCode.TOPIC_EXISTS, _nothing),
     errors.PartitionsMoving: (ErrorCode.PARTITIONS_MOVING, _moving),
+    errors.InsufficientDisk: (ErrorCode.INSUFFICIENT_DISK, _room),
     errors.PartitionsExhausted: (ErrorCode.PARTITIONS_EXHAUSTED, _remaining),
     errors.KafkaUnavailable: (ErrorCode.INSTANCE_NOT_READY, _no_brokers),  # [O] it is retried
     errors.TooManyStreams: (ErrorCode.BUSY, _nothing),

@@ -1,7 +1,8 @@
 """Partition reassignment: begin it, plan it for later, or say how long it would take."""
 
-import asyncio
 from datetime import datetime
+
+import msgspec
 
 from backroom.api.exchange import Request, Response, json_response
 from backroom.api.orders import client_token, order_of
@@ -25,7 +26,6 @@ class ReassignmentHandlers:
         self._reassignments = reassignments
         self._configs = configs
         self._clock = clock
-        self._planning = asyncio.Lock()  # one looks whether there is a plan, and makes it
 
     async def create_kafka_reassignment_task(self, request: Request) -> Response:
         require_operator(request.who)
@@ -53,8 +53,7 @@ class ReassignmentHandlers:
         await self._reassignments.check(instance, asked)
         public = wire.public_params(asked)
         order = order_of(request, REASSIGN_PARTITIONS, asked, public, execute_at)
-        if execute_at is None:
-            return await self._service.submit(request.who, instance.id, order)
-        async with self._planning:
+        if execute_at is not None:  # one looks whether there is a plan, and makes it
             await self._reassignments.require_none_planned(instance)
-            return await self._service.submit(request.who, instance.id, order)
+            order = msgspec.structs.replace(order, only_at_version=instance.version)
+        return await self._service.submit(request.who, instance.id, order)

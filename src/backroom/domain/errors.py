@@ -22,6 +22,7 @@ BackroomError
 │       └── TaskInFlight · InstanceNotReady · NameTaken · QuotaReached · ProgressNotAvailable
 │           · ScheduleClosed · TaskEnded · TaskNotRetryable · ClientTokenReused
 │           · ExpansionLimitReached · TopicExists · PartitionsMoving · PartitionsExhausted
+│           · InsufficientDisk
 ├── ClientTokenTaken         the token came with another submit just now: look at its receipt
 ├── StaleTask                the stored version is not the one read: somebody else wrote first
 ├── IllegalTransition        a bug of ours: no such row in lifecycle.TRANSITIONS
@@ -320,6 +321,14 @@ class PartitionsExhausted(Conflict):
     def __init__(self, remaining: int) -> None:
         super().__init__(f"{remaining} remain")
         self.remaining = remaining
+
+
+class InsufficientDisk(Conflict):
+    """A broker has no room for what is to move there."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
 
 
 class ClientTokenTaken(BackroomError):

@@ -31,10 +31,10 @@ from backroom.domain.task import (
 from backroom.engine import scheduler
 from backroom.engine.backoff import delay_s
 from backroom.engine.call import Call, TimedOut
+from backroom.engine.contexts import context_of, decoded, outputs_of
 from backroom.engine.faults import FAULT_CODE, fault_of, storable
 from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
-from backroom.operations.fence import Fence
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import typed_params
 
@@ -82,6 +82,7 @@ class Attempt:
         await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
 
     async def _give_up(self, fault: Fault) -> None:
+        self._around.leftovers.note(self._task.id)
         await self._write(lambda task: lifecycle.fail(task, self._now(), fault, None))
 
     async def _go_on(self) -> None:
@@ -113,11 +114,7 @@ class Attempt:
             await self._give_up(Fault(code=FAULT_CODE, message=message))
             return
         recorded = {step.name: step for step in history.steps}
-        outputs = {
-            name: _decoded(step.output)
-            for name, step in recorded.items()
-            if step.state is StepState.SUCCEEDED
-        }
+        outputs = outputs_of(history.steps)
         context = self._context(params, outputs)
         for position, step in enumerate(operation.steps):
             if step.name in outputs:
@@ -134,20 +131,7 @@ class Attempt:
         await self._write(lambda task: lifecycle.complete(task, self._now(), (), after))
 
     def _context(self, params: msgspec.Struct, outputs: dict[str, Any]) -> StepContext[Any]:
-        around, fence = self._around, Fence(asyncio.get_running_loop())
-        return StepContext(
-            task=self._task,
-            params=params,
-            outputs=outputs,
-            platform=fence.around(around.platform),
-            kafka=fence.around(around.kafka),
-            instances=fence.around(around.instances),
-            tasks=fence.around(around.tasks),
-            clock=self._clock,
-            vault=around.vault,
-            catalogue=CATALOGUE,
-            fence=fence,
-        )
+        return context_of(self._around, CATALOGUE, self._task, params, outputs)
 
     async def _instance_after(self) -> str | None:
         """What the instance has become; None when it is gone."""
@@ -252,7 +236,7 @@ class Attempt:
             await self._write(lambda task: lifecycle.complete(task, now, (done,), after))
             return False
         await self._write(lambda task: lifecycle.record(task, now, (done,)))
-        context.outputs[begun.name] = _decoded(output)  # type: ignore[index]  # ours to fill
+        context.outputs[begun.name] = decoded(output)  # type: ignore[index]  # ours to fill
         return True
 
     async def _snooze(self, begun: StepRecord, wait: StepNotReady) -> None:
@@ -309,6 +293,7 @@ class Attempt:
                 continue
             except Exception:  # noqa: BLE001  the task ends all the same; the log says what is left
                 _log.exception("undo faulted", extra=self._fields())
+                self._around.leftovers.note(self._task.id)
             return
 
     async def _start_scheduled(self) -> None:
@@ -411,10 +396,6 @@ def _due(task: Task, now: datetime, due_at: datetime) -> datetime:
 def _further(begun: StepRecord, wait: StepNotReady) -> StepRecord:
     """Progress never goes back, and is whole only when the step has ended."""
     return msgspec.structs.replace(begun, percent=max(begun.percent, min(wait.percent, 99)))
-
-
-def _decoded(output: bytes | None) -> Any:
-    return None if output is None else msgspec.json.decode(output)
 
 
 def _lost_in_a_row(attempts: tuple[AttemptRecord, ...]) -> int:

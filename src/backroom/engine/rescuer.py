@@ -63,7 +63,10 @@ class Rescuer:
         dead = await self._without_beat_since(now - self._lease) if overdue else []
         self._is_suspicious = bool(overdue)
         held = [task for one in dead for task in await self._around.tasks.held(one)]
-        return await rescue(self._around, held, self._worker_id)
+        count = await rescue(self._around, held, self._worker_id)
+        if count:
+            self._around.leftovers.look_everywhere()
+        return count
 
     async def _without_beat_since(self, moment: datetime) -> list[WorkerId]:
         found = await self._around.tasks.dead_workers(moment)

@@ -3,8 +3,30 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from backroom.domain.ids import TaskId
 from backroom.engine.threads import Threads
 from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
+
+
+class Leftovers:
+    """Tasks that may have left something on the brokers: what the sweeper looks at.
+
+    `is_complete`: no other task has. `noted` is set whenever there is something new to look at.
+    """
+
+    def __init__(self) -> None:
+        self.task_ids: set[TaskId] = set()
+        self.is_complete = False
+        self.noted = asyncio.Event()
+
+    def note(self, task_id: TaskId) -> None:
+        self.task_ids.add(task_id)
+        self.noted.set()
+
+    def look_everywhere(self) -> None:
+        """A worker died, and with it what it had noted."""
+        self.is_complete = False
+        self.noted.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,4 +38,5 @@ class Surroundings:
     vault: Vault
     stopping: asyncio.Event
     kafka: KafkaAdmin
+    leftovers: Leftovers = field(default_factory=Leftovers)
     threads: Threads = field(default_factory=Threads)

@@ -72,7 +72,8 @@ class Operation(Generic[P]):
 
     `name` is the wire's. `prepare` looks at the instance before anything is written: it refuses by
     raising, or returns the instance as it is to be shown from the submit on (the same object: no
-    change). `undo` runs when the task failed or was stopped, before that is recorded.
+    change). `undo` runs when the task failed or was stopped, before that is recorded. `sweep` looks
+    later for what the undo had to leave, puts it right, and returns whether nothing was left.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Operation(Generic[P]):
     steps: tuple[Step[P], ...]
     prepare: Callable[[Instance, P], Instance]
     undo: Callable[[StepContext[P]], Any] | None = None
+    sweep: Callable[[StepContext[P]], Any] | None = None
     shows_executing: bool = False  # [O] most clients know only CREATED as "under way"
     has_progress: bool = False  # [D] only capacity expansion has an official progress
     has_secrets: bool = False  # params are sealed at rest

@@ -21,11 +21,20 @@ from backroom.operations.replication_throttle import (
     FOLLOWER_REPLICAS,
     LEADER_REPLICAS,
     Throttle,
+    clear_leftover,
     clear_throttle,
     rates_in_force,
     set_throttle,
 )
-from backroom.ports import ConfigResource, ItemError, Partition, Reassignment, Topic, TopicPartition
+from backroom.ports import (
+    ConfigResource,
+    ItemError,
+    LogDirs,
+    Partition,
+    Reassignment,
+    Topic,
+    TopicPartition,
+)
 
 LOOK_S = 0.25  # until a change that was acknowledged is looked for again
 POLL_S = 1.0
@@ -37,6 +46,7 @@ MOVES_AT_ONCE = 100
 MOVING = "DMS.00500980"
 NO_TOPIC = "DMS.00400876"
 NOT_POSSIBLE = "DMS.00400800"
+NO_ROOM = "DMS.00500982"
 PLAN = "plan_moves"
 
 
@@ -100,6 +110,27 @@ def moves_of(plans: Iterable[TopicPlan], topics: Mapping[str, Topic]) -> tuple[M
     )
 
 
+def bytes_onto(
+    moves: Iterable[Move], sizes: Mapping[TopicPartition, Mapping[int, int]]
+) -> Counter[int]:
+    """What each broker has to take in."""
+    onto = Counter[int]()
+    for move in moves:
+        size = max(sizes.get(move.at, {}).values(), default=0)
+        onto.update(dict.fromkeys(move.adding, size))
+    return onto
+
+
+def lack_of_room(moves: Iterable[Move], dirs: LogDirs) -> str | None:
+    """Which broker's disk is too small for what is to move there. What moves away goes last."""
+    onto = bytes_onto(moves, dirs.sizes)
+    for broker in sorted(onto):
+        free = dirs.free_bytes.get(broker, onto[broker])
+        if onto[broker] > free:
+            return f"broker {broker} would have to take in {onto[broker]} bytes and has {free} free"
+    return None
+
+
 def _prepare(instance: Instance, _params: ReassignPartitions) -> Instance:
     require_running(instance)
     return instance
@@ -110,13 +141,13 @@ async def _plan_moves(context: Context) -> object:
     instance_id, params = context.task.instance_id, context.params
     names = [plan.topic for plan in params.topics]
     topics = await context.kafka.topics(instance_id, names)
-    never = await _obstacle(context, topics)
+    moves = moves_of(params.topics, topics)
+    never = await _obstacle(context, topics) or await _no_room(context, moves)
     if never is not None:
         started_at = context.task.started_at or context.task.created_at
         if context.clock.now() < started_at + timedelta(seconds=GRACE_S):
             raise StepNotReady(LOOK_S)
         raise never
-    moves = moves_of(params.topics, topics)
     return msgspec.to_builtins(Plan(moves=moves, throttle=await _throttle(context, moves)))
 
 
@@ -139,6 +170,12 @@ async def _obstacle(context: Context, topics: Mapping[str, Topic]) -> StepReject
         if why is not None:
             return StepRejected(NOT_POSSIBLE, f"{plan.topic}: {why}")
     return None
+
+
+async def _no_room(context: Context, moves: Sequence[Move]) -> StepRejected | None:
+    names = {move.at.topic for move in moves}
+    why = lack_of_room(moves, await context.kafka.log_dirs(context.task.instance_id, names))
+    return None if why is None else StepRejected(NO_ROOM, why)
 
 
 def _why_not(plan: TopicPlan, topic: Topic, alive: set[int], min_in_sync: int) -> str | None:
@@ -237,7 +274,7 @@ async def _look(context: Context, moves: Sequence[Move]) -> _Look:
     return _Look(
         topics=await context.kafka.topics(instance_id, names),
         listed=await context.kafka.reassignments(instance_id),
-        sizes=await context.kafka.replica_sizes(instance_id, names),
+        sizes=(await context.kafka.log_dirs(instance_id, names)).sizes,
     )
 
 
@@ -340,6 +377,17 @@ async def _is_undone(context: Context, plan: Plan, *, is_blind: bool) -> bool:
     return False
 
 
+async def _sweep(context: Context) -> bool:
+    """What the undo had to leave: a throttle, as soon as nothing it held back is on its way."""
+    throttle = _plan(context).throttle if PLAN in context.outputs else None
+    if throttle is None:
+        return True
+    listed = await context.kafka.reassignments(context.task.instance_id)
+    if any(move.at in listed for move in _plan(context).moves):
+        return False
+    return await clear_leftover(context, throttle)
+
+
 async def _cancel(context: Context, plan: Plan) -> bool:
     """Whether anything of ours was or may still be under way."""
     look = await _look(context, plan.moves)
@@ -370,6 +418,7 @@ REASSIGN_PARTITIONS = Operation(
         Step("elect_leaders", _elect_leaders, 2),
     ),
     undo=_undo,
+    sweep=_sweep,
     shows_executing=True,  # [O] Terraform waits through it for this call
     max_attempts=20,
 )

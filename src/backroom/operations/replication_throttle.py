@@ -69,6 +69,23 @@ async def clear_throttle(
     return await _agree(context, throttle, wanted, set.difference, is_blind=is_blind)
 
 
+async def clear_leftover(context: StepContext[Any], throttle: Throttle) -> bool:
+    """Long after: what is there and still as we had set it. True where nothing was."""
+    brokers = [_broker(broker) for broker in throttle.brokers]
+    seen = await context.kafka.configs(context.task.instance_id, brokers)
+    ours = str(throttle.bytes_per_s)
+    rates = {
+        resource: {
+            name: throttle.before.get(resource.name, {}).get(name)
+            for name in RATES
+            if _override(entries, name) == ours
+        }
+        for resource, entries in seen.items()
+    }
+    held = {resource: names for resource, names in rates.items() if names}
+    return await _agree(context, throttle, held, set.difference) and len(seen) == len(brokers)
+
+
 async def _agree(
     context: StepContext[Any],
     throttle: Throttle,

@@ -8,8 +8,8 @@ from backroom.operations.operation import (
     Operation,
     Step,
     StepContext,
-    show_running,
     show_status,
+    stored_instance,
 )
 from backroom.operations.rolling import roll, seen_cluster
 from backroom.ports import Machine
@@ -26,6 +26,14 @@ def _prepare(instance: Instance, _params: RestartInstance) -> Instance:
     if instance.status not in RESTARTABLE:
         raise InstanceNotReady(instance.id, instance.status)
     return changed(instance, status=InstanceStatus.RESTARTING)
+
+
+async def _write_configs(context: StepContext[RestartInstance]) -> dict[str, str]:
+    """What was kept for this restart is in the file before the first broker starts again."""
+    waiting = dict((await stored_instance(context)).static_configs)
+    if waiting:
+        await context.platform.configure(context.task.instance_id, waiting)
+    return waiting
 
 
 async def _note_incarnations(context: StepContext[RestartInstance]) -> dict[str, str | None]:
@@ -52,8 +60,18 @@ async def _restart_brokers(context: StepContext[RestartInstance]) -> None:
 
 
 async def _publish_instance(context: StepContext[RestartInstance]) -> None:
-    cluster = await seen_cluster(context)
-    await show_running(context, cluster.brokers)
+    """RUNNING, and what was written waits no longer."""
+    cluster, instance = await seen_cluster(context), await stored_instance(context)
+    written = context.outputs["write_configs"]
+    shown = {
+        "status": InstanceStatus.RUNNING,
+        "brokers": cluster.brokers,
+        "static_configs": tuple(
+            (name, value) for name, value in instance.static_configs if written.get(name) != value
+        ),
+    }
+    if any(getattr(instance, name) != value for name, value in shown.items()):
+        await context.instances.save(changed(instance, **shown))
 
 
 async def _mark_error(context: StepContext[RestartInstance]) -> None:
@@ -65,6 +83,7 @@ RESTART_INSTANCE = Operation(
     params=RestartInstance,
     prepare=_prepare,
     steps=(
+        Step("write_configs", _write_configs),
         Step("note_incarnations", _note_incarnations),
         Step("restart_brokers", _restart_brokers, 18),
         Step("publish_instance", _publish_instance),

@@ -6,7 +6,7 @@ document was written follows from the clock when it is read; nothing runs in bet
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -43,6 +43,7 @@ class _Start(msgspec.Struct, frozen=True, kw_only=True):
     running_at: datetime
     flavor: str
     kept: str | None = None  # its incarnation, where `at` was moved
+    configs: tuple[tuple[str, str], ...] = ()  # what its file said when it started
 
     @property
     def incarnation(self) -> str:
@@ -68,6 +69,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
     public_before: tuple[PublicAddress, ...] = ()
     public_changes_at: datetime | None = None
     gone_at: datetime | None = None
+    configs: tuple[tuple[str, str], ...] = ()  # of the file that brokers read when they start
 
 
 _encode = msgspec.json.Encoder().encode
@@ -148,7 +150,8 @@ class SimulatedPlatform:
         document, version = await self._existing(instance_id)
         last = _starts_of(document, instance_id, broker_id)[-1]
         if incarnation == last.incarnation:  # else that one is stopped already, or about to be
-            start = self._next_start(last, last.flavor, self._timings.broker_start_s)
+            start_s = self._timings.broker_start_s
+            start = self._next_start(document, last, last.flavor, start_s)
             await self._save(
                 instance_id, document, version, starts=_with(document, broker_id, start)
             )
@@ -158,12 +161,27 @@ class SimulatedPlatform:
         last = _starts_of(document, instance_id, broker_id)[-1]
         if last.flavor != flavor:
             start_s = self._timings.flavor_change_s + self._timings.broker_start_s
-            start = self._next_start(last, flavor, start_s)
+            start = self._next_start(document, last, flavor, start_s)
             await self._save(
                 instance_id, document, version, starts=_with(document, broker_id, start)
             )
 
-    def _next_start(self, last: _Start, flavor: str, start_s: float) -> _Start:
+    async def configure(self, instance_id: InstanceId, configs: Mapping[str, str]) -> None:
+        document, version = await self._existing(instance_id)
+        written = tuple(sorted({**dict(document.configs), **configs}.items()))
+        if written != document.configs:
+            await self._save(instance_id, document, version, configs=written)
+
+    async def files_in_force(self, instance_id: InstanceId) -> Mapping[int, Mapping[str, str]]:
+        """Not of the port: what each broker read in its file when it started."""
+        loaded = await self._loaded(instance_id)
+        now = self._clock.now()
+        return {
+            broker_id: dict(([one for one in starts if one.at <= now] or starts)[-1].configs)
+            for broker_id, starts in enumerate(() if loaded is None else loaded[0].starts)
+        }
+
+    def _next_start(self, document: _Document, last: _Start, flavor: str, start_s: float) -> _Start:
         now = self._clock.now()
         at = now + timedelta(seconds=self._timings.broker_stop_s)
         return _Start(
@@ -172,6 +190,7 @@ class SimulatedPlatform:
             at=at,
             running_at=at + timedelta(seconds=start_s),
             flavor=flavor,
+            configs=document.configs,
         )
 
     async def extend_storage(self, instance_id: InstanceId, storage_gb: int) -> None:
@@ -204,7 +223,11 @@ class SimulatedPlatform:
             asked_at=now,
             done_at=max(storage.done_at, added[-1][-1].running_at),
         )
-        starts = document.starts + added
+        reads = document.configs
+        starts = document.starts + tuple(
+            tuple(msgspec.structs.replace(start, configs=reads) for start in of_broker)
+            for of_broker in added
+        )
         await self._save(instance_id, document, version, starts=starts, storage=growing)
 
     async def observe(self, instance_id: InstanceId) -> Cluster | None:

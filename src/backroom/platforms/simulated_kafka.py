@@ -20,17 +20,18 @@ from backroom.domain.ids import InstanceId
 from backroom.domain.instance import Broker
 from backroom.domain.placement import spread
 from backroom.platforms.jumps import earlier, jumped_by
+from backroom.platforms.simulated import SimulatedPlatform
 from backroom.ports import (
     Clock,
     ClusterStore,
     ConfigEntry,
     ConfigResource,
     ItemError,
+    LogDirs,
     NewPartitions,
     NewTopic,
     Partition,
     PartitionLog,
-    Platform,
     Reassignment,
     Topic,
     TopicPartition,
@@ -38,6 +39,7 @@ from backroom.ports import (
 
 PART = "kafka"  # of what is kept of a cluster
 EVERY_BROKER = ""
+GIB = 2**30
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 LEADER_RATE = "leader.replication.throttled.rate"
 FOLLOWER_RATE = "follower.replication.throttled.rate"
@@ -145,7 +147,11 @@ _decode = msgspec.json.Decoder(_Document).decode
 
 class SimulatedKafka:
     def __init__(
-        self, clusters: ClusterStore, platform: Platform, clock: Clock, timings: KafkaTimings
+        self,
+        clusters: ClusterStore,
+        platform: SimulatedPlatform,
+        clock: Clock,
+        timings: KafkaTimings,
     ) -> None:
         self._clusters = clusters
         self._platform = platform
@@ -248,7 +254,8 @@ class SimulatedKafka:
         self, instance_id: InstanceId, resources: Collection[ConfigResource]
     ) -> Mapping[ConfigResource, Mapping[str, ConfigEntry]]:
         metadata, alive = await self._read(instance_id)
-        found = {resource: _configs_of(metadata, alive, resource) for resource in resources}
+        files = await self._platform.files_in_force(instance_id)
+        found = {resource: _configs_of(metadata, alive, files, resource) for resource in resources}
         return {resource: entries for resource, entries in found.items() if entries is not None}
 
     async def alter_configs(
@@ -284,19 +291,26 @@ class SimulatedKafka:
             if (move := partition.move) is not None
         }
 
-    async def replica_sizes(
-        self, instance_id: InstanceId, topics: Collection[str]
-    ) -> Mapping[TopicPartition, Mapping[int, int]]:
+    async def log_dirs(self, instance_id: InstanceId, topics: Collection[str]) -> LogDirs:
         metadata, alive = await self._read(instance_id)
-        return {
+        sizes = {
             at: {
                 broker: _size_on(partition, broker)
                 for broker in _replicas(partition)
                 if broker in alive
             }
             for at, partition in _every_partition(metadata)
-            if at.topic in topics
         }
+        used = Counter[int]()
+        for of_partition in sizes.values():
+            used.update(of_partition)
+        cluster = await self._platform.observe(instance_id)
+        count = 1 if cluster is None else len(cluster.brokers)
+        disk_bytes = 0 if cluster is None else cluster.storage_gb * GIB // count
+        return LogDirs(
+            sizes={at: of_partition for at, of_partition in sizes.items() if at.topic in topics},
+            free_bytes={broker: max(0, disk_bytes - used[broker]) for broker in alive},
+        )
 
     async def elect_preferred_leaders(
         self, instance_id: InstanceId, partitions: Collection[TopicPartition]
@@ -546,7 +560,10 @@ def _elect(metadata: _Metadata, alive: Collection[int], at: TopicPartition) -> I
 
 
 def _configs_of(
-    metadata: _Metadata, alive: Collection[int], resource: ConfigResource
+    metadata: _Metadata,
+    alive: Collection[int],
+    files: Mapping[int, Mapping[str, str]],
+    resource: ConfigResource,
 ) -> dict[str, ConfigEntry] | None:
     if resource.kind == "topic":
         topic = metadata.topics.get(resource.name)
@@ -557,7 +574,8 @@ def _configs_of(
     if not _is_alive(resource, alive):
         return None
     own = metadata.brokers.get(resource.name, {})
-    return _entries(BROKER_DEFAULTS, BROKER_READ_ONLY, for_all, own)
+    read_only = {**BROKER_READ_ONLY, **files.get(int(resource.name), {})}
+    return _entries(BROKER_DEFAULTS, read_only, for_all, own)
 
 
 def _entries(

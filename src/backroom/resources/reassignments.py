@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from backroom.domain.errors import InvalidInput, PartitionsMoving, TopicNotFound
+from backroom.domain.errors import InsufficientDisk, InvalidInput, PartitionsMoving, TopicNotFound
 from backroom.domain.filter import Position, TaskSearch
 from backroom.domain.instance import Instance
 from backroom.domain.task import Kind, State
@@ -11,6 +11,8 @@ from backroom.operations.reassign_partitions import (
     REASSIGN_PARTITIONS,
     ReassignPartitions,
     TopicPlan,
+    bytes_onto,
+    lack_of_room,
     moves_of,
     targets_of,
 )
@@ -27,7 +29,7 @@ class Reassignments:
         self._finder = finder
 
     async def check(self, instance: Instance, asked: ReassignPartitions) -> Mapping[str, Topic]:
-        """The topics it is about. Raises TopicNotFound, or InvalidInput with what is wrong."""
+        """The topics it is about. Raises TopicNotFound, InvalidInput, or InsufficientDisk."""
         names = [plan.topic for plan in asked.topics]
         topics = await self._kafka.topics(instance.id, names)
         alive = {broker.id for broker in await self._kafka.brokers(instance.id)}
@@ -35,17 +37,17 @@ class Reassignments:
             if plan.topic not in topics:
                 raise TopicNotFound(plan.topic)
             _check(plan, topics[plan.topic], alive)
+        dirs = await self._kafka.log_dirs(instance.id, names)
+        why = lack_of_room(moves_of(asked.topics, topics), dirs)
+        if why is not None:
+            raise InsufficientDisk(why)
         return topics
 
     async def estimate_s(self, instance: Instance, asked: ReassignPartitions) -> int:
         """Of the broker that has the most to take in; whole seconds, at least one."""
         topics = await self.check(instance, asked)
-        sizes = await self._kafka.replica_sizes(instance.id, list(topics))
-        onto: dict[int, int] = {}
-        for move in moves_of(asked.topics, topics):
-            for broker in move.adding:
-                size = max(sizes.get(move.at, {}).values(), default=0)
-                onto[broker] = onto.get(broker, 0) + size
+        sizes = (await self._kafka.log_dirs(instance.id, list(topics))).sizes
+        onto = bytes_onto(moves_of(asked.topics, topics), sizes)
         rate = min(USUAL_BYTES_PER_S, asked.throttle_bytes_per_s or USUAL_BYTES_PER_S)
         return ceil(OVERHEAD_S + max(onto.values(), default=0) / rate)
 

@@ -109,7 +109,7 @@ class Topics:
         return TopicDetail(
             topic=topic,
             logs=await self._kafka.logs(instance_id, name),
-            sizes=await self._kafka.replica_sizes(instance_id, [name]),
+            sizes=(await self._kafka.log_dirs(instance_id, [name])).sizes,
         )
 
     async def create(self, instance: Instance, order: TopicOrder, partitions_max: int) -> None:

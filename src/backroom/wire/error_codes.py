@@ -155,6 +155,9 @@ class ErrorCode(Enum):
     )
     TOPIC_NOT_FOUND = Text(400, "DMS.00400876", "The topic does not exist.", "该Topic不存在。")
     PARTITIONS_MOVING = Text(400, "DMS.00500980", "Partition reassigning. {}", "分区平衡中。{}")
+    INSUFFICIENT_DISK = Text(
+        400, "DMS.00500982", "Insufficient broker disk. {}", "代理磁盘空间不足。{}"
+    )
     TOPIC_EXISTS = Text(400, "DMS.40050005", "Requested topic already exists.", "该Topic已存在。")
     PARTITIONS_EXHAUSTED = Text(
         400,

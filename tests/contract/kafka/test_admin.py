@@ -49,7 +49,7 @@ async def test_every_method_says_so_when_no_broker_answers(brokers):
         admin.alter_configs(INSTANCE, {}),
         admin.reassign(INSTANCE, {}),
         admin.reassignments(INSTANCE),
-        admin.replica_sizes(INSTANCE, []),
+        admin.log_dirs(INSTANCE, []),
         admin.elect_preferred_leaders(INSTANCE, []),
         admin.logs(INSTANCE, "t"),
     ):
@@ -221,7 +221,7 @@ async def test_partition_arrives_where_it_was_sent(brokers):
     assert set(listed[T0].adding) == set(target)
     assert listed[T0].removing == before
     assert (await brokers.topic()).partitions[0].replicas == (*target, *before)
-    sizes = (await brokers.admin.replica_sizes(INSTANCE, ["t"]))[T0]
+    sizes = (await brokers.admin.log_dirs(INSTANCE, ["t"])).sizes[T0]
     assert 0 <= sizes[target[0]] < sizes[before[0]]
     await brokers.until(lambda: not_listed(brokers))
     partition = (await brokers.topic()).partitions[0]
@@ -237,10 +237,10 @@ async def test_same_target_again_keeps_what_was_copied(brokers):
     target = await elsewhere(brokers)
     await brokers.admin.reassign(INSTANCE, {T0: target})
     brokers.clock.move(1)
-    had = (await brokers.admin.replica_sizes(INSTANCE, ["t"]))[T0][target[0]]
+    had = (await brokers.admin.log_dirs(INSTANCE, ["t"])).sizes[T0][target[0]]
     assert await brokers.admin.reassign(INSTANCE, {T0: target}) == {T0: None}
     brokers.clock.move(0.3)
-    assert (await brokers.admin.replica_sizes(INSTANCE, ["t"]))[T0][target[0]] >= had > 0
+    assert (await brokers.admin.log_dirs(INSTANCE, ["t"])).sizes[T0][target[0]] >= had > 0
 
 
 @promised(KafkaAdmin.reassign, "None cancels, and what was before is back")
@@ -279,7 +279,7 @@ async def test_throttle_slows_a_move_and_its_change_counts_at_once(brokers):
     await brokers.admin.alter_configs(INSTANCE, slow)
     await brokers.admin.reassign(INSTANCE, {T0: target})
     brokers.clock.move(10)
-    size = (await brokers.admin.replica_sizes(INSTANCE, ["t"]))[T0][target[0]]
+    size = (await brokers.admin.log_dirs(INSTANCE, ["t"])).sizes[T0][target[0]]
     assert size == pytest.approx(10_000_000, rel=0.05)
     await brokers.admin.alter_configs(INSTANCE, {broker: {RATE: None}})
     await brokers.until(lambda: not_listed(brokers), limit_s=3)
@@ -311,3 +311,16 @@ async def test_offsets_of_each_partition(brokers):
     assert sorted(logs) == [0, 1]
     assert all(log.start_offset <= log.end_offset for log in logs.values())
     assert await brokers.admin.logs(INSTANCE, "ghost") == {}
+
+
+@promised(KafkaAdmin.log_dirs, "Of the brokers that answer, and of these topics.")
+async def test_disks_have_less_room_for_what_is_on_them(brokers):
+    await brokers.prepare()
+    empty = await brokers.admin.log_dirs(INSTANCE, ["t"])
+    await brokers.make()
+    dirs = await brokers.admin.log_dirs(INSTANCE, ["t"])
+    (holder,) = dirs.sizes[T0]
+    assert set(dirs.free_bytes) == {one.id for one in await brokers.admin.brokers(INSTANCE)}
+    assert all(free > 0 for free in dirs.free_bytes.values())
+    assert dirs.free_bytes[holder] <= empty.free_bytes[holder]
+    assert (await brokers.admin.log_dirs(INSTANCE, [])).sizes == {}

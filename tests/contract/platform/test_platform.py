@@ -204,3 +204,15 @@ async def test_change_of_a_broker_that_is_not_there_is_rejected(stage, change, b
     await up(stage)
     with pytest.raises(StepRejected, match=str(broker_id)):
         await getattr(stage.platform, change)(ID, broker_id, "x")
+
+
+@promised(
+    Platform.configure, "A broker reads it when it starts: those that run keep what they have."
+)
+async def test_file_of_the_brokers_is_written_while_they_run_on(stage):
+    before = await up(stage)
+    await stage.platform.configure(ID, {"num.partitions": "7"})
+    await stage.platform.configure(ID, {"num.partitions": "7"})
+    assert set(map(str, await stage.for_a_while(ID))) == {str(before)}
+    with pytest.raises(StepRejected):
+        await stage.platform.configure(OTHER, {"num.partitions": "7"})

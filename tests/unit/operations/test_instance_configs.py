@@ -13,6 +13,7 @@ from backroom.domain.instance import InstanceStatus, changed
 from backroom.domain.task import State
 from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS, AutoCreateTopics
 from backroom.operations.modify_configs import MODIFY_CONFIGS, ModifyConfigs
+from backroom.operations.restart_instance import RESTART_INSTANCE, RestartInstance
 from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
 from backroom.ports import ConfigResource
 
@@ -95,3 +96,71 @@ async def test_it_is_refused_while_the_instance_is_not_running(world, operation,
     instance = await world.add_instance()
     with pytest.raises(InstanceNotReady):
         operation.prepare(changed(instance, status=InstanceStatus.EXTENDING), params)
+
+
+# static ones at a restart
+
+
+async def restart(world, operation=RESTART_INSTANCE):
+    instance = await world.shown(ID)
+    await world.instances.save(changed(instance, status=InstanceStatus.RESTARTING))
+    task = await world.submit(RESTART_INSTANCE, RestartInstance())
+    with catalogue_with(operation):
+        assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    return task
+
+
+@pytest.mark.parametrize("operation", [RESTART_INSTANCE, doubled(RESTART_INSTANCE)])
+async def test_static_ones_are_in_force_after_a_restart_and_wait_no_longer(world, kafka, operation):
+    await world.add_instance(static_configs=(("log.retention.hours", "5"),))
+    task = await world.submit(MODIFY_CONFIGS, BOTH)
+    await world.run_to_end(task.id)
+    assert await value(world, "num.partitions") == "3"
+    await restart(world, operation)
+    assert await value(world, "num.partitions") == "7"
+    assert await value(world, "log.retention.hours") == "5"
+    shown = await world.shown(ID)
+    assert (shown.static_configs, shown.status) == ((), InstanceStatus.RUNNING)
+
+
+async def test_values_of_an_earlier_restart_stay(world, kafka):
+    await world.add_instance(static_configs=(("log.retention.hours", "5"),))
+    await restart(world)
+    task = await world.submit(MODIFY_CONFIGS, BOTH)
+    await world.run_to_end(task.id)
+    await restart(world)
+    assert await value(world, "log.retention.hours") == "5"
+    assert await value(world, "num.partitions") == "7"
+
+
+async def test_brokers_that_are_added_read_the_same_file(world, kafka):
+    await world.add_instance(static_configs=(("log.retention.hours", "5"),))
+    await restart(world)
+    await world.platform.add_brokers(ID, 4)
+    world.clock.move(10)
+    added = ConfigResource("broker", "3")
+    found = (await world.kafka.configs(ID, [added]))[added]
+    assert (found["log.retention.hours"].value, found["log.retention.hours"].is_read_only) == (
+        "5", True,
+    )  # fmt: skip
+
+
+async def test_what_was_asked_for_during_the_restart_waits_for_the_next_one(world, kafka):
+    instance = await world.add_instance(static_configs=(("num.partitions", "7"),))
+    await world.instances.save(changed(instance, status=InstanceStatus.RESTARTING))
+    task = await world.submit(RESTART_INSTANCE, RestartInstance())
+    await world.begin()
+    newer = (("log.retention.hours", "9"), ("num.partitions", "8"))
+    await world.instances.save(changed(await world.shown(ID), static_configs=newer))
+    assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    assert (await world.shown(ID)).static_configs == newer
+    assert await value(world, "num.partitions") == "7"
+
+
+async def test_restart_asks_no_platform_for_a_file_that_has_nothing_new(world, kafka, monkeypatch):
+    async def configure(*_):
+        pytest.fail("nothing is to be written")
+
+    monkeypatch.setattr(type(world.platform), "configure", configure)
+    await world.add_instance()
+    await restart(world)

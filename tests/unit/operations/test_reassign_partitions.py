@@ -21,6 +21,8 @@ from backroom.operations.reassign_partitions import (
     Assignment,
     ReassignPartitions,
     TopicPlan,
+    lack_of_room,
+    moves_of,
     targets_of,
 )
 from backroom.operations.replication_throttle import (
@@ -30,7 +32,7 @@ from backroom.operations.replication_throttle import (
     LEADER_REPLICAS,
 )
 from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
-from backroom.ports import ConfigResource, NewTopic, TopicPartition
+from backroom.ports import ConfigResource, LogDirs, NewTopic, TopicPartition
 
 ID = instance_id()
 MIB = 1024 * 1024
@@ -428,3 +430,33 @@ async def test_undo_gives_up_in_time_and_says_what_is_left(world, quick, caplog)
     assert (await stopped(world, task)).state is State.CANCELLED
     assert "undo faulted" in caplog.text
     assert reassign_partitions.UNDO_WITHIN_S < 60
+
+
+# room on the disks
+
+
+async def test_it_refuses_to_begin_where_a_disk_is_too_small(world, quick):
+    (before,) = await make(world)  # 100 GiB a broker
+    await quick._real.fill(ID, "t", 101 * 1024 * MIB)
+    world.clock.move(1)
+    target = others(before)[:1]
+    code, message = await failed(world, to({0: target}, throttle=MIB))
+    assert code == "DMS.00500982"
+    assert message.startswith(f"broker {target[0]} would have to take in {101 * 1024 * MIB} bytes")
+
+
+async def test_room_is_needed_only_for_what_comes(world, quick):
+    before = await make(world, partitions=2)
+    await quick._real.fill(ID, "t", 60 * 1024 * MIB)
+    world.clock.move(1)
+    target = others(before[0])[:1]
+    both = {at: target for at, replicas in enumerate(before) if replicas != target}
+    topics = await world.kafka.topics(ID)
+    dirs = await world.kafka.log_dirs(ID, ["t"])
+    moves = moves_of(to(both).topics, topics)
+    assert lack_of_room(moves[:1], dirs) is None or len(both) == 1
+    assert lack_of_room(moves[:1] * 2, dirs) is not None
+    unknown = LogDirs(sizes=dirs.sizes, free_bytes={})
+    assert lack_of_room(moves[:1] * 2, unknown) is None  # Kafka before 3.3 doesn't tell
+    in_order = to({0: before[0]}).topics
+    assert lack_of_room(moves_of(in_order, topics), dirs) is None

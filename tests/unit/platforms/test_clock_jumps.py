@@ -78,7 +78,7 @@ async def test_partition_goes_on_moving_and_a_new_topic_is_seen(world, platform)
     target = ((partition.replicas[0] + 1) % 3,)
     await world.kafka.reassign(ID, {T0: target})  # 64 MiB at 50 MB/s
     world.clock.move(0.7)
-    half = (await world.kafka.replica_sizes(ID, ["t"]))[T0][target[0]]
+    half = (await world.kafka.log_dirs(ID, ["t"])).sizes[T0][target[0]]
     world.clock.move(-HOUR_S)
     await world.kafka.reassignments(ID)
     world.clock.move(1.5)  # what was copied is not remembered
