@@ -10,6 +10,7 @@ from typing import Any
 from backroom.api.app import Application
 from backroom.api.authentication import Authentication
 from backroom.api.configs import ConfigHandlers
+from backroom.api.following import Tails
 from backroom.api.health import HealthHandlers
 from backroom.api.iam import IamHandlers
 from backroom.api.instances import InstanceHandlers
@@ -96,6 +97,7 @@ class Backroom:
     tasks: TaskStore
     finder: TaskFinder
     journal: Journal
+    tails: Tails
     instances: InstanceStore
     account_store: AccountStore
     accounts: Accounts
@@ -133,8 +135,10 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     stopping = asyncio.Event()
     journal = stores.journal
     watch = Watch(journal, clock, stopping)
+    tails = Tails(journal, watch)
+    authentication = Authentication(accounts, stores.accounts, clock, service.submitted_before)
     table = route_table(
-        TaskHandlers(service, clock, watch),
+        TaskHandlers(service, tails, watch),
         SubmissionHandlers(service, shown, clock),
         InstanceHandlers(shown, settings.region),
         IamHandlers(accounts, (settings.region,)),
@@ -143,7 +147,9 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         ReassignmentHandlers(service, Reassignments(kafka, finder), configs, clock),
         HealthHandlers(finder, journal, measures, clock),
         NativeTaskHandlers(service, clock),
-        NativeEventHandlers(service, instances, journal, EventStreams(journal, watch)),
+        NativeEventHandlers(
+            service, instances, journal, EventStreams(tails, watch), authentication
+        ),
     )
 
     return Backroom(
@@ -152,17 +158,14 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         tasks=tasks,
         finder=finder,
         journal=journal,
+        tails=tails,
         instances=instances,
         account_store=stores.accounts,
         accounts=accounts,
         platform=platform,
         kafka=kafka,
         service=service,
-        application=Application(
-            table,
-            Authentication(accounts, stores.accounts, clock, service.submitted_before),
-            measures,
-        ),
+        application=Application(table, authentication, measures),
         table=table,
         around=Surroundings(tasks, instances, platform, clock, vault, stopping, kafka),
         wakeup=wakeup,

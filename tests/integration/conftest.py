@@ -1,16 +1,24 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.support.clocks import MovedClock
 from tests.support.passwords import cheap_passwords  # noqa: F401  pytest finds it by its name
 from tests.support.postgres_server import _postgres_stopped_at_the_end  # noqa: F401  same
 from tests.support.processes import Served, serving
-from tests.support.world import ON_EACH_DATABASE, World, world_on
+from tests.support.world import ON_EACH_DATABASE, STARTED_AT, World, world_on
 
 
 @pytest.fixture(params=ON_EACH_DATABASE)
 def world(request, tmp_path) -> Iterator[World]:
     """An empty data folder after its first start, nothing running."""
     with world_on(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(params=ON_EACH_DATABASE)
+def watched_world(request, tmp_path) -> Iterator[World]:
+    """One whose clock stands still, and can be moved while somebody waits."""
+    with world_on(request.param, tmp_path, MovedClock(STARTED_AT)) as made:
         yield made
 
 

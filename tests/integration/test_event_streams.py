@@ -1,75 +1,32 @@
-"""Server-Sent Events, and the wait for the end of a task: told by the journal, no polling."""
+"""Server-Sent Events: told by the journal, no polling."""
 
 import asyncio
 
 import pytest
-from tests.support.clocks import MovedClock, settled
-from tests.support.streams import Stream
-from tests.support.world import ON_EACH_DATABASE, STARTED_AT, WORKER, ask, checked, world_on
+from tests.support.clocks import settled
+from tests.support.signer import HMAC_SHA256, Signer
+from tests.support.streams import (
+    Stream,
+    claim,
+    counted,
+    end_and_delete,
+    native,
+    of_task,
+    run,
+    streams_of,
+    submit,
+    verbs,
+)
+from tests.support.world import WORKER, Caller, changed
 
-from backroom.api.streams import EventStreams
-from backroom.domain import lifecycle
-from backroom.domain.account import Identity, Role
-from backroom.engine.attempt import Attempt
-from backroom.operations.public_ip import UNBIND_PUBLIC_IP, UnbindPublicIp
-from backroom.service import Order
-
-UNBIND = Order(operation=UNBIND_PUBLIC_IP, params=UnbindPublicIp(), public={})
-
-
-@pytest.fixture(params=ON_EACH_DATABASE)
-def world(request, tmp_path):
-    with world_on(request.param, tmp_path, MovedClock(STARTED_AT)) as made:
-        yield made
-
-
-def identity(world):
-    key = world.key
-    return Identity(key.project_id, key.user_id, key.user_name, key.role)
+from backroom.domain.account import Role
+from backroom.domain.errors import StoreUnavailable
+from backroom.domain.filter import EventFilter
 
 
-async def submit(world):
-    submitted = await world.backroom.service.submit(identity(world), world.instance.id, UNBIND)
-    return submitted.task_id
-
-
-async def claim(world):
-    (task,) = await world.backroom.tasks.claim(WORKER, 1, world.clock.now())
-    return Attempt(task, world.backroom.around)
-
-
-async def run(world):
-    """What is due, to its end."""
-    running = asyncio.ensure_future((await claim(world)).run())
-    await world.clock.pass_until(running.done)
-
-
-async def end_and_delete(world, task_id):
-    task = await world.backroom.tasks.get(task_id)
-    cancelled = lifecycle.cancel(task, world.clock.now(), "tester")
-    return cancelled, lifecycle.delete(cancelled.task, world.clock.now(), "tester")
-
-
-def native(world, path=""):
-    return f"/backroom/v1/{world.project_id}{path}"
-
-
-def of_task(world, task_id):
-    return native(world, f"/tasks/{task_id}/events")
-
-
-def verbs(events):
-    return [event["verb"] for event in events]
-
-
-def streams_of(world):
-    (route,) = (one for one in world.backroom.table.routes if one.operation == "ListTaskEvents")
-    streams = route.handler.__self__._streams
-    assert isinstance(streams, EventStreams)
-    return streams
-
-
-# streams
+@pytest.fixture
+def world(watched_world):
+    return watched_world
 
 
 def test_stream_of_a_task_tells_each_event_when_it_happens_and_ends_with_the_task(world):
@@ -273,128 +230,187 @@ def test_events_of_somebody_elses_things_look_missing(world, accept):
     assert stranger.get(native(world, "/events"), headers=headers).error == (401, "DMS.10240104")
 
 
-# the wait for the end of a task
+# whoever is no longer welcome
 
 
-def waiting(world, task_id, *headers):
-    """The show of a task by a client that wants to wait."""
-    target = f"{world.tasks_path}/{task_id}"
-    fields = [(name.encode(), value.encode()) for name, value in headers]
-    return asyncio.ensure_future(asked(world, target, [*world.admin.proof("GET", target), *fields]))
+def streams_of_each(world, callers):
+    return [Stream(caller, native(world, "/events")) for caller in callers]
 
 
-async def asked(world, target, fields):
-    application = world.backroom.application
-    return checked(await ask(application, "GET", target.encode(), b"", fields, []), "GET")
-
-
-def status_of(answer):
-    return answer.json["tasks"][0]["status"]
-
-
-def test_wait_is_over_as_soon_as_the_task_has_ended(world):
-    async def show():
-        task_id = await submit(world)
-        answer = waiting(world, task_id, ("prefer", "wait=50"))
-        await settled()
-        assert not answer.done()
-        begun_at = world.clock.now()
-        await run(world)
-        await settled()
-        assert status_of(answer.result()) == "SUCCESS"
-        assert answer.result().headers["preference-applied"] == "wait=50"
-        assert "retry-after" not in answer.result().headers
-        assert (world.clock.now() - begun_at).total_seconds() < 50
-        again = waiting(world, task_id, ("prefer", "wait=50"))
-        await settled()
-        assert again.done()
-
-    world.do(show())
-
-
-def test_wait_is_over_when_its_time_is(world):
-    async def show():
-        task_id = await submit(world)
-        answer = waiting(world, task_id, ("prefer", "respond-async, wait=3"))
-        for _ in range(3):
-            await settled()
-            assert not answer.done()
-            world.clock.move(1)
-        await settled()
-        assert status_of(answer.result()) == "CREATED"
-        assert answer.result().headers["preference-applied"] == "wait=3"
-        assert int(answer.result().headers["retry-after"]) >= 1
-
-    world.do(show())
-
-
-def test_wait_is_at_most_50_seconds(world):
-    async def show():
-        answer = waiting(world, await submit(world), ("prefer", "wait=3600"))
-        for _ in range(50):
-            await settled()
-            assert not answer.done()
-            world.clock.move(1)
-        await settled()
-        assert answer.result().headers["preference-applied"] == "wait=50"
-
-    world.do(show())
-
-
-def test_wait_with_an_entity_tag_is_over_at_the_first_change(world):
-    async def show():
-        task_id = await submit(world)
-        tag = (await waiting(world, task_id)).headers["etag"]
-        answer = waiting(world, task_id, ("prefer", "wait=50"), ("if-none-match", tag))
-        await settled()
+async def pass_a_minute(world):
+    for _ in range(60):
         world.clock.move(1)
         await settled()
-        assert not answer.done()
-        await claim(world)
+
+
+def test_stream_ends_within_a_minute_when_its_key_is_revoked(world):
+    async def watch():
+        gone, stays = streams_of_each(world, (leaver, world.admin))
+        assert await gone.events() == await stays.events()
+        assert await world.backroom.accounts.revoke_key(None, leaver.signer.access_key)
+        await pass_a_minute(world)
+        await gone.end()
+        await submit(world)
+        assert verbs(await stays.events()) == ["submit"]
+        assert await gone.events() == []
+        await stays.leave()
+        assert streams_of(world)._open == 0
+
+    leaver = world.caller()
+    world.do(watch())
+
+
+def test_stream_on_which_much_happens_ends_too_when_its_key_is_revoked(world):
+    async def watch():
+        stream = Stream(leaver, native(world, "/events"))
         await settled()
-        assert (answer.result().status, status_of(answer.result())) == (200, "CREATED")
-        assert answer.result().headers["etag"] != tag
-        same = waiting(
-            world, task_id, ("prefer", "wait=2"), ("if-none-match", answer.result().headers["etag"])
-        )
-        for _ in range(2):
-            await settled()
+        await world.backroom.accounts.revoke_key(None, leaver.signer.access_key)
+        for _ in range(60):
             world.clock.move(1)
+            await submit(world)
+            await settled()
+        await stream.end()
+        assert len(await stream.events()) < 60
+
+    leaver = world.caller()
+    world.do(watch())
+
+
+@pytest.mark.parametrize("change", ["role", "project"])
+def test_stream_ends_when_its_key_is_another_ones(world, change):
+    async def watch():
+        stream = Stream(caller, native(world, "/events"))
         await settled()
-        assert (same.result().status, same.result().body) == (304, b"")
-        assert same.result().headers["preference-applied"] == "wait=2"
+        accounts, signer = world.backroom.accounts, caller.signer
+        await accounts.revoke_key(None, signer.access_key)
+        if change == "role":
+            await accounts.add_key(
+                None, signer.access_key, signer.secret_key, world.project_id, Role.VIEWER
+            )
+        else:
+            key = changed(
+                world.key, access_key=signer.access_key, project_id=elsewhere, is_generated=False
+            )
+            await world.backroom.account_store.add_access_key(key)
+        await pass_a_minute(world)
+        await stream.end()
 
-    world.do(show())
+    caller, elsewhere = world.caller(), world.other_project()
+    world.do(watch())
 
 
-def test_wait_is_over_when_the_server_stops(world):
-    async def show():
-        answer = waiting(world, await submit(world), ("prefer", "wait=50"))
+@pytest.mark.parametrize("by", ["token", "temporary key"])
+def test_stream_ends_within_a_minute_when_what_it_was_opened_with_has_expired(world, by):
+    async def watch():
+        world.clock.move(LIFETIMES_S[by] - 70)
+        caller = fresh
+        stream = Stream(caller, native(world, "/events"))
         await settled()
-        world.backroom.around.stopping.set()
+        await pass_a_minute(world)
+        assert stream.status == 200
+        await submit(world)
+        assert verbs(await stream.events()) == ["submit"]
+        await pass_a_minute(world)
+        world.clock.move(10)
         await settled()
-        assert status_of(answer.result()) == "CREATED"
+        await stream.end()
 
-    world.do(show())
-
-
-@pytest.mark.parametrize(
-    "prefer", ["wait=", "wait=x", "wait=-1", "waiting=3", ";", "return=minimal"]
-)
-def test_wish_that_nobody_understands_is_passed_over(world, prefer):
-    task_id = world.submit()
-    answer = world.admin.get(f"{world.tasks_path}/{task_id}", headers=[("Prefer", prefer)])
-    assert answer.status == 200
-    assert "preference-applied" not in answer.headers
+    world.user("ann", "correct horse")
+    fresh = world.log_in("ann", "correct horse")
+    if by == "temporary key":
+        fresh = temporary(world, fresh)
+    world.do(watch())
 
 
-def test_task_that_is_deleted_while_somebody_waits_is_missing(world):
-    async def show():
+LIFETIMES_S = {"token": 24 * 3_600, "temporary key": 900}
+
+
+def temporary(world, caller):
+    identity = {"methods": ["token"], "token": {"duration_seconds": 900}}
+    answer = caller.post("/v3.0/OS-CREDENTIAL/securitytokens", {"auth": {"identity": identity}})
+    made = answer.json["credential"]
+    signer = Signer(made["access"], made["secret"], HMAC_SHA256, made["securitytoken"])
+    return Caller(world, signer)
+
+
+# many at once
+
+
+def test_all_streams_of_a_project_cost_one_query_when_something_happens(world):
+    async def watch():
         task_id = await submit(world)
-        answer = waiting(world, task_id, ("prefer", "wait=50"))
+        paths = [native(world, "/events"), of_task(world, task_id)]
+        paths.append(native(world, f"/instances/{world.instance.id}/events"))
+        many = [Stream(world.admin, path) for path in paths for _ in range(10)]
         await settled()
-        await world.backroom.tasks.write(*await end_and_delete(world, task_id))
-        await settled()
-        assert answer.result().error == (404, "DMS.00404001")
+        told = [await stream.events() for stream in many]
+        assert {tuple(verbs(events)) for events in told} == {("submit",)}
+        with counted(world.backroom.journal, "events") as looks:
+            await claim(world)
+            told = [await stream.events() for stream in many]
+        assert {tuple(verbs(events)) for events in told} == {("claim",)}
+        assert len(looks) == 1
+        for stream in many:
+            await stream.leave()
 
-    world.do(show())
+    world.do(watch())
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3, 1_000])
+def test_streams_that_are_behind_miss_nothing_and_get_nothing_twice(world, monkeypatch, kept):
+    """However few events are kept in memory, and however they come."""
+
+    async def watch():
+        monkeypatch.setattr("backroom.api.streams.BATCH", 2)
+        monkeypatch.setattr("backroom.api.following.READ", 2)
+        world.backroom.tails._kept = kept
+        task_ids = [await submit(world) for _ in range(3)]
+        paths = [native(world, "/events"), *(of_task(world, task_id) for task_id in task_ids)]
+        streams = [Stream(world.admin, path) for path in paths]
+        streams += [Stream(world.admin, f"{path}?after={n}") for n, path in enumerate(paths)]
+        seen = [await stream.events() for stream in streams]
+        slow = Stream(world.admin, paths[0])
+        await settled()
+        slow.reads.clear()
+        for _ in task_ids:
+            await run(world)
+            await submit(world)
+            for at, stream in enumerate(streams):
+                seen[at] += await stream.events()
+        slow.reads.set()
+        everything = await world.backroom.journal.events(
+            EventFilter(project_id=world.project_id), 10_000
+        )
+        sequences = [one.sequence for one in everything]
+        assert [event["sequence"] for event in await slow.events()] == sequences
+        assert [event["sequence"] for event in seen[0]] == sequences
+        for at, task_id in enumerate(task_ids, 1):
+            own = [one.sequence for one in everything if one.task_id == task_id]
+            assert [event["sequence"] for event in seen[at]] == own
+            behind = [sequence for sequence in own if sequence > at]
+            assert [event["sequence"] for event in seen[len(paths) + at]] == behind
+            await streams[at].end()
+        for stream in (slow, streams[0], streams[len(paths)]):
+            await stream.leave()
+        assert world.backroom.tails._tails == {}
+
+    world.do(watch())
+
+
+def test_streams_end_when_the_database_is_away_and_the_next_one_begins_anew(world, monkeypatch):
+    async def watch():
+        many = [Stream(world.admin, native(world, "/events")) for _ in range(5)]
+        await settled()
+        with monkeypatch.context() as patch:
+            patch.setattr(world.backroom.journal, "events", away)
+            await submit(world)
+            for stream in many:
+                await stream.end()
+        again = Stream(world.admin, native(world, "/events"))
+        assert verbs(await again.events()) == ["submit"]
+        await again.leave()
+
+    async def away(*_):
+        raise StoreUnavailable("away")
+
+    world.do(watch())

@@ -77,12 +77,13 @@ def seen_on_its_way(method: Callable[..., Coroutine[Any, Any, T]]) -> Callable[.
 
 async def settled() -> None:
     """Everything that can go on without time passing has gone on (stores without threads only)."""
-    while True:
-        for _ in range(SETTLED_AFTER):
-            await asyncio.sleep(0)
-        if not _on_their_way:
-            return
-        await asyncio.wait(_on_their_way)
+    quiet_turns = 0
+    while quiet_turns < SETTLED_AFTER:
+        quiet_turns += 1
+        if _on_their_way:
+            quiet_turns = 0
+            await asyncio.wait(_on_their_way)
+        await asyncio.sleep(0)
 
 
 class JumpingClock(MovedClock):

@@ -58,7 +58,27 @@ class Authentication:
                 f"Get secretKey failed,ak:{credential.access_key},err:ak not exist"
             )
         self._check_signature(request, credential, key)
-        return Identity(key.project_id, key.user_id, key.user_name, key.role)
+        return _identity(key)
+
+    async def is_still_welcome(self, request: Request) -> bool:
+        """Whether a request that was let in, and is still being answered, may go on being.
+
+        Its key or token must be good for the same; its signature was good when it came.
+        """
+        token = request.header(b"x-auth-token")
+        if not token:
+            return await self._holds(request)
+        try:
+            return await self._accounts.identify_token(token.decode("latin-1")) == request.who
+        except Unauthenticated:
+            return False
+
+    async def _holds(self, request: Request) -> bool:
+        credential = parse_authorization(request.header(b"authorization") or b"")
+        key = await self._store.access_key(credential.access_key)
+        if key is None or (key.expires_at is not None and key.expires_at <= self._clock.now()):
+            return False
+        return _identity(key) == request.who
 
     def _check_signature(self, request: Request, credential: Credential, key: AccessKey) -> None:
         if self._accounts.is_locked(key.access_key):
@@ -100,6 +120,10 @@ class Authentication:
 
     async def release(self, digest: bytes) -> None:
         await self._store.forget_signature(digest)
+
+
+def _identity(key: AccessKey) -> Identity:
+    return Identity(key.project_id, key.user_id, key.user_name, key.role)
 
 
 def shows_any(request: Request) -> bool:

@@ -1,15 +1,17 @@
 """The native API: full records, searches, cancel, retry, bulk actions, events and their streams."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from backroom.api.authentication import Authentication
 from backroom.api.conditions import matches
 from backroom.api.exchange import NO_CONTENT, Request, Response, json_response
 from backroom.api.orders import client_token
-from backroom.api.streams import CONTENT_TYPE, EventStreams, IsOver
+from backroom.api.streams import CONTENT_TYPE, EventStreams
 from backroom.domain.account import Role
-from backroom.domain.errors import InstanceNotFound, InvalidInput, NotFound
+from backroom.domain.errors import InstanceNotFound, InvalidInput
 from backroom.domain.filter import EventFilter
 from backroom.domain.task import State
 from backroom.ports import Clock, InstanceStore, Journal
@@ -99,11 +101,13 @@ class NativeEventHandlers:
         instances: InstanceStore,
         journal: Journal,
         streams: EventStreams,
+        authentication: Authentication,
     ) -> None:
         self._service = service
         self._instances = instances
         self._journal = journal
         self._streams = streams
+        self._authentication = authentication
 
     async def list_project_events(self, request: Request) -> Response:
         return await self._answer(request, EventFilter(project_id=request.project_id))
@@ -117,19 +121,12 @@ class NativeEventHandlers:
 
     async def list_task_events(self, request: Request) -> Response:
         project_id, task_id = request.project_id, request.task_id
-        await self._service.state_of(project_id, task_id)
-
-        async def is_over() -> bool:
-            try:
-                return (await self._service.state_of(project_id, task_id)).is_final
-            except NotFound:
-                return True  # its record was deleted
-
+        state = await self._service.state_of(project_id, task_id)
         wanted = EventFilter(project_id=project_id, task_id=task_id)
-        return await self._answer(request, wanted, is_over)
+        return await self._answer(request, wanted, is_over=state.is_final)
 
     async def _answer(
-        self, request: Request, wanted: EventFilter, is_over: IsOver | None = None
+        self, request: Request, wanted: EventFilter, *, is_over: bool = False
     ) -> Response:
         query = request.query()
         is_stream = CONTENT_TYPE in (request.header(b"accept") or b"")
@@ -142,11 +139,10 @@ class NativeEventHandlers:
             limit = wire.decode_limit(query, wire.EVENTS_DEFAULT_LIMIT, wire.EVENTS_MAX_LIMIT)
             events = await self._journal.events(wanted, limit)
             return json_response(wire.encode_events(events, after))
-        if is_over is None:
-            return await self._streams.open(wanted)
-        if await is_over() and not await self._journal.events(wanted, 1):
+        if is_over and not await self._journal.events(wanted, 1):
             return NO_CONTENT  # the word for "do not come back" in an event stream
-        return await self._streams.open(wanted, is_over)
+        is_welcome = partial(self._authentication.is_still_welcome, request)
+        return await self._streams.open(wanted, is_welcome, is_over=is_over)
 
 
 def _optional(request: Request, kind: type[Any]) -> Any:

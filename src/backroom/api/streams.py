@@ -9,14 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from backroom.api.exchange import Headers, Response
+from backroom.api.following import Tail, Tails
 from backroom.api.watching import Watch
+from backroom.domain.chain import SealedEvent
 from backroom.domain.errors import StoreUnavailable, TooManyStreams
 from backroom.domain.filter import EventFilter
-from backroom.ports import Journal
 from backroom.wire.native import event_text
 
 STREAMS_MOST: Final = 1_000  # of this process
 QUIET_S: Final = 15.0  # until a comment says that the connection lives
+WELCOME_S: Final = 30.0  # until it is asked again whether the client may be here; with QUIET_S 45
 BATCH: Final = 100  # events of one look
 CONTENT_TYPE: Final = b"text/event-stream"
 OPENING: Final = b"retry: 1000\n\n"  # ms; and the headers go out at once
@@ -26,59 +28,85 @@ _HEADERS: Final[Headers] = [(b"cache-control", b"no-store"), (b"x-accel-bufferin
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-IsOver = Callable[[], Awaitable[bool]]
+IsWelcome = Callable[[], Awaitable[bool]]
 
 _log = logging.getLogger(__name__)
 
 
-async def _never() -> bool:
-    return False
-
-
 class EventStreams:
-    def __init__(self, journal: Journal, watch: Watch, most: int = STREAMS_MOST) -> None:
-        self._journal = journal
+    def __init__(self, tails: Tails, watch: Watch, most: int = STREAMS_MOST) -> None:
+        self._tails = tails
         self._watch = watch
         self._most = most
         self._open = 0
 
-    async def open(self, wanted: EventFilter, is_over: IsOver = _never) -> Response:
-        """All events from there on, until nothing is left once `is_over`.
+    async def open(
+        self, wanted: EventFilter, is_welcome: IsWelcome, *, is_over: bool = False
+    ) -> Response:
+        """All events from there on, as long as the client is welcome.
 
+        A task's stream ends behind its last event; `is_over`: that one has been written.
         Raises TooManyStreams.
         """
         if self._open >= self._most:
             raise TooManyStreams(self._most)
-        stream = self._texts(wanted, is_over)
+        stream = self._texts(wanted, is_welcome, is_over=is_over)
         opening = await anext(stream)  # from here on its end is noticed, whatever comes
         return Response(200, opening, _HEADERS, CONTENT_TYPE, stream)
 
-    async def _texts(self, wanted: EventFilter, is_over: IsOver) -> AsyncGenerator[bytes, None]:
+    async def _texts(
+        self, wanted: EventFilter, is_welcome: IsWelcome, *, is_over: bool
+    ) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
             yield OPENING
-            with suppress(StoreUnavailable):  # the client comes back, with where it was
-                async with aclosing(self._events(wanted, is_over)) as events:
-                    async for text in events:
+            with self._tails.following(wanted.project_id) as tail, suppress(StoreUnavailable):
+                # the client comes back, with where it was
+                stream = _Stream(tail, self._watch, wanted, is_over=is_over)
+                async with aclosing(stream.texts(is_welcome)) as texts:
+                    async for text in texts:
                         yield text
         finally:
             self._open -= 1
 
-    async def _events(self, wanted: EventFilter, is_over: IsOver) -> AsyncGenerator[bytes, None]:
-        until = self._watch.in_seconds(QUIET_S)
-        while not self._watch.is_over:
-            rung, is_last = self._watch.rung, await is_over()
-            found = await self._journal.events(wanted, BATCH)
-            for sealed in found:
+
+class _Stream:
+    def __init__(self, tail: Tail, watch: Watch, wanted: EventFilter, *, is_over: bool) -> None:
+        self._tail = tail
+        self._watch = watch
+        self._wanted = wanted
+        self._is_over = is_over
+        self._quiet_until = watch.in_seconds(QUIET_S)
+        self._welcome_until = watch.in_seconds(WELCOME_S)
+
+    async def texts(self, is_welcome: IsWelcome) -> AsyncGenerator[bytes, None]:
+        while not self._watch.is_over and await self._is_welcome(is_welcome):
+            rung = self._watch.rung
+            look = await self._tail.look(self._wanted, BATCH)
+            self._wanted = msgspec.structs.replace(self._wanted, after=look.position)
+            for sealed in look.events:
                 yield event_text(sealed)
-            if found:
-                wanted = msgspec.structs.replace(wanted, after=found[-1].sequence)
-                until = self._watch.in_seconds(QUIET_S)
-            elif is_last:
+            if look.events:
+                self._is_over = self._is_last(look.events[-1])
+                self._quiet_until = self._watch.in_seconds(QUIET_S)
+            elif self._is_over:
                 return
-            elif not await self._watch.news(rung, until) and not self._watch.is_over:
+            elif not await self._watch.news(rung, self._quiet_until) and not self._watch.is_over:
                 yield KEEP_ALIVE
-                until = self._watch.in_seconds(QUIET_S)
+                self._quiet_until = self._watch.in_seconds(QUIET_S)
+
+    async def _is_welcome(self, is_welcome: IsWelcome) -> bool:
+        if not self._watch.has_come(self._welcome_until):
+            return True
+        self._welcome_until = self._watch.in_seconds(WELCOME_S)
+        return await is_welcome()
+
+    def _is_last(self, sealed: SealedEvent) -> bool:
+        """Of a task in a final state there is nothing more to tell but that its record went."""
+        if self._wanted.task_id is None:
+            return False
+        state = sealed.event.to_state
+        return state is None or state.is_final
 
 
 async def pour(response: Response, headers: Headers, receive: Receive, send: Send) -> None:

@@ -1,26 +1,33 @@
 """Background and scheduled tasks: show, list, progress, delete, change of a schedule."""
 
 import math
+from datetime import datetime
 from typing import Final
 
 from backroom.api.conditions import matches, wait_s
 from backroom.api.exchange import NO_CONTENT, Headers, Request, Response, json_response
+from backroom.api.following import Tails
 from backroom.api.watching import Watch
+from backroom.domain.filter import EventFilter
 from backroom.domain.task import Kind, State, TaskRecord
 from backroom.operations.catalogue import CATALOGUE
-from backroom.ports import Clock
 from backroom.service import TaskService
 from backroom.wire import tasks as wire
 
 IN_FLIGHT: Final = frozenset({State.WAITING.value, State.RUNNING.value})
 RETRY_AFTER_MOST_S: Final = 60  # an end that comes early is not missed for longer
+WAITING_MOST: Final = 1_000  # requests of this process that wait at once; others are not let wait
 
 
 class TaskHandlers:
-    def __init__(self, service: TaskService, clock: Clock, watch: Watch) -> None:
+    def __init__(
+        self, service: TaskService, tails: Tails, watch: Watch, waiting_most: int = WAITING_MOST
+    ) -> None:
         self._service = service
-        self._clock = clock
+        self._tails = tails
         self._watch = watch
+        self._waiting_most = waiting_most
+        self._waiting = 0
 
     async def show_background_task(self, request: Request) -> Response:
         """With what clients of old take no notice of: ETag, Retry-After and Prefer: wait."""
@@ -43,21 +50,34 @@ class TaskHandlers:
     async def _awaited(self, request: Request, record: TaskRecord) -> tuple[TaskRecord, Headers]:
         """The record once the task has ended or is another than the client has, or time is up."""
         delay_s = wait_s(request.header(b"prefer"))
-        if delay_s is None:
+        if delay_s is None or self._waiting >= self._waiting_most:
             return record, []
-        known, until = request.header(b"if-none-match"), self._watch.in_seconds(delay_s)
-        is_late = False
-        while True:
-            rung = self._watch.rung
-            record = await self._service.show(
-                request.project_id, request.instance_id, request.task_id
-            )
-            is_new = known is not None and not matches(
-                known, wire.entity_tag(wire.encode_task(record))
-            )
-            if is_new or is_late or record.state not in IN_FLIGHT:
-                return record, [(b"preference-applied", b"wait=%d" % delay_s)]
-            is_late = not await self._watch.news(rung, until)
+        self._waiting += 1
+        try:
+            until = self._watch.in_seconds(delay_s)
+            record = await self._changed(request, until)
+        finally:
+            self._waiting -= 1
+        return record, [(b"preference-applied", b"wait=%d" % delay_s)]
+
+    async def _changed(self, request: Request, until: datetime) -> TaskRecord:
+        """The task is looked at when it has an event, not at each ring."""
+        known = request.header(b"if-none-match")
+        with self._tails.following(request.project_id) as tail:
+            position: int | None = await tail.position()
+            while True:
+                record = await self._service.show(
+                    request.project_id, request.instance_id, request.task_id
+                )
+                is_new = known is not None and not matches(
+                    known, wire.entity_tag(wire.encode_task(record))
+                )
+                if is_new or position is None or record.state not in IN_FLIGHT:
+                    return record
+                wanted = EventFilter(
+                    project_id=request.project_id, task_id=request.task_id, after=position
+                )
+                position = await tail.next(wanted, until)
 
     async def list_background_tasks(self, request: Request) -> Response:
         wanted, page = wire.decode_list(

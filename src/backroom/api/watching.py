@@ -25,6 +25,9 @@ class Watch:
     def in_seconds(self, delay_s: float) -> datetime:
         return self._clock.now() + timedelta(seconds=delay_s)
 
+    def has_come(self, moment: datetime) -> bool:
+        return self._clock.now() >= moment
+
     async def news(self, rung: int, until: datetime) -> bool:
         """Whether there may be any; False at `until`, and when the server stops."""
         if self.is_over:
