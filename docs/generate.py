@@ -24,17 +24,17 @@ from backroom.api import errors as api_errors
 from backroom.api.routes import Route
 from backroom.bootstrap import Backroom, assemble
 from backroom.cli.app import app
-from backroom.cli.environment import environment
 from backroom.domain import lifecycle
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, UserId
 from backroom.domain.instance import InstanceStatus
 from backroom.domain.lifecycle import TRANSITIONS
 from backroom.domain.stamps import stamp
 from backroom.domain.task import Kind, Outcome, State, StepState, TaskRecord
+from backroom.environment import environment
 from backroom.first_start import prepare
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation
-from backroom.settings import Settings
+from backroom.settings import EmulatorSettings, Settings
 from backroom.wire.error_codes import ErrorCode
 from backroom.wire.tasks import status_of
 
@@ -62,6 +62,10 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
     "region": ("", "the region's id; also the name of the first project"),
     "retention_days": ("--retention-days", "a record is cleared this long after its end; 0: never"),
     "keep_most": ("--keep-most", "ended tasks kept of one instance; 0: any number"),
+    "emulator": (
+        "--emulator",
+        "for tests: virtual time and the controls under `/backroom/v1/emulator`",
+    ),
     "limits": (
         "",
         "tasks that have not ended: 1,000 of one instance and kind, 200,000 of one project",
@@ -84,6 +88,7 @@ KAFKA_TIMINGS: Mapping[str, str] = {
     "move_bytes_per_s": "that one broker takes in while replicas move, without a throttle",
     "partition_bytes": "that a new partition holds from the start",
     "message_bytes": "of one message",
+    "moves_at_once": "replicas move in no time, whatever their size and throttle",
 }
 
 # Limits are constants in the code: module, name, unit, meaning.
@@ -485,7 +490,7 @@ def _coverage() -> str:
 
 async def _assembled(folder: Path, use: Callable[[Backroom, Iterable[str]], Any]) -> Any:
     """What `use` makes of a Backroom in memory and of the names that `backroom env` prints."""
-    backroom = assemble(Settings(data=folder, database="sqlite://"))
+    backroom = assemble(Settings(data=folder, database="sqlite://", emulator=EmulatorSettings()))
     try:
         await prepare(backroom)
         return use(backroom, await environment(backroom))

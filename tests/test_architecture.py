@@ -20,6 +20,7 @@ from backroom.cli.opening import NothingThere
 from backroom.domain import errors
 from backroom.engine.attempt import LeaseLost
 from backroom.engine.call import StepExited, TimedOut, WaitCancelled
+from backroom.environment import NoKeyPair
 from backroom.operations.catalogue import CATALOGUE
 from backroom.store.transfer import NotEmpty, UnusableDump
 from backroom.wire.error_codes import ErrorCode
@@ -44,6 +45,7 @@ INTERNAL = {  # never shown to a client by design: a bug (500), or at home in th
     BrokenChain,
     CanNotWrite,
     CannotServe,
+    NoKeyPair,
     NoSuchKey,
     NoSuchProject,
     NotEmpty,
@@ -160,6 +162,7 @@ CATCH_ALL = {
     "api/app.py",
     # handed over to whoever waits for it
     "engine/threads.py",
+    "testing/server.py",
     "store/batches.py",
     "store/record_reader.py",
     "store/writer.py",

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from backroom.api.app import Application
 from backroom.api.authentication import Authentication
 from backroom.api.configs import ConfigHandlers
+from backroom.api.emulator import EmulatorHandlers, InOrder, emulator_routes, intercepted
 from backroom.api.following import Tails
 from backroom.api.health import HealthHandlers
 from backroom.api.iam import IamHandlers
@@ -17,20 +20,25 @@ from backroom.api.instances import InstanceHandlers
 from backroom.api.measures import Measures
 from backroom.api.native import NativeEventHandlers, NativeTaskHandlers
 from backroom.api.reassignment import ReassignmentHandlers
-from backroom.api.routes import RouteTable
+from backroom.api.routes import Around, Route, RouteTable, as_it_is
 from backroom.api.streams import EventStreams
 from backroom.api.submissions import SubmissionHandlers
 from backroom.api.table import route_table
 from backroom.api.tasks import TaskHandlers
 from backroom.api.topics import TopicHandlers
 from backroom.api.watching import Watch
-from backroom.clock import SystemClock
+from backroom.clock import SystemClock, VirtualClock
 from backroom.domain.errors import BackroomError, StoreUnavailable
+from backroom.emulator.controls import Emulator
+from backroom.emulator.seeding import Seeding
+from backroom.emulator.transitions import Transitions
 from backroom.engine.surroundings import Surroundings
-from backroom.platforms.simulated import SimulatedPlatform
-from backroom.platforms.simulated_kafka import SimulatedKafka
+from backroom.operations.operation import as_it_is as same_step
+from backroom.platforms.simulated import AT_ONCE, SimulatedPlatform
+from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
 from backroom.ports import (
     AccountStore,
+    AdjustableClock,
     Clock,
     ClusterStore,
     InstanceStore,
@@ -38,6 +46,7 @@ from backroom.ports import (
     TaskFinder,
     TaskStore,
     Vault,
+    WholeStore,
 )
 from backroom.resources.accounts import Accounts
 from backroom.resources.configs import Configs
@@ -45,7 +54,13 @@ from backroom.resources.instances import Instances
 from backroom.resources.reassignments import Reassignments
 from backroom.resources.topics import Topics
 from backroom.service import TaskService
-from backroom.settings import DATABASE_FILE, KEY_FILE, PASSWORD_FILE, Settings
+from backroom.settings import (
+    DATABASE_FILE,
+    KEY_FILE,
+    PASSWORD_FILE,
+    EmulatorSettings,
+    Settings,
+)
 from backroom.store.connection import MEMORY, Damaged, connect, migrate, require_whole
 from backroom.store.postgres_url import SCHEMES as POSTGRES
 from backroom.store.postgres_url import without_password
@@ -54,6 +69,7 @@ from backroom.store.sqlite_finder import SqliteTaskFinder
 from backroom.store.sqlite_instances import SqliteClusterStore, SqliteInstanceStore
 from backroom.store.sqlite_journal import SqliteJournal
 from backroom.store.sqlite_tasks import SqliteTaskStore
+from backroom.store.sqlite_whole import SqliteWholeStore
 from backroom.store.vault import FileVault
 from backroom.store.writer import Writer
 
@@ -79,6 +95,8 @@ class _Stores:
     instances: InstanceStore
     clusters: ClusterStore
     accounts: AccountStore
+    whole: WholeStore | None
+    forget: Callable[[], None]
     opened: Within
     alone: Within
     close: Callable[[], None]
@@ -111,6 +129,7 @@ class Backroom:
     opened: Within
     alone: Within
     close: Callable[[], None]
+    emulator: Emulator | None
 
 
 def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
@@ -118,25 +137,37 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
 
     Raises CannotServe, StoreUnavailable.
     """
+    _refuse_unfit_emulator(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     _require_not_emptied(settings)
+    virtual = _virtual_clock(settings)
     wakeup = asyncio.Event()
     vault = FileVault(settings.data / KEY_FILE)
     make = _postgres_stores if is_shared(settings) else _sqlite_stores
     stores = make(settings, clock, vault, wakeup)
-    clock, tasks, finder, instances = stores.clock, stores.tasks, stores.finder, stores.instances
-    accounts = Accounts(stores.accounts, clock, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME)
+    real = stores.clock  # for what somebody outside compares with his own
+    clock, tasks, finder, instances = virtual or real, stores.tasks, stores.finder, stores.instances
+    accounts = Accounts(stores.accounts, real, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME)
     platform = SimulatedPlatform(stores.clusters, clock, settings.timings)
-    kafka = SimulatedKafka(stores.clusters, platform, clock, settings.kafka_timings)
+    kafka = SimulatedKafka(stores.clusters, platform, clock, _kafka_timings(settings))
     configs = Configs(kafka, instances)
     service = TaskService(tasks, finder, instances, vault, clock, settings.limits)
     shown = Instances(instances, tasks)
     measures = Measures()
     stopping = asyncio.Event()
     journal = stores.journal
-    watch = Watch(journal, clock, stopping)
+    watch = Watch(journal, real, stopping)
     tails = Tails(journal, watch)
-    authentication = Authentication(accounts, stores.accounts, clock, service.submitted_before)
+    emulator = None if virtual is None else _emulator(settings, virtual, stores, vault)
+    if emulator is not None:
+        emulator.forget += [stores.forget, accounts.forget_failures, service.forget_usual]
+    authentication = Authentication(
+        accounts,
+        stores.accounts,
+        real,
+        service.submitted_before,
+        takes_repeats=emulator is not None,
+    )
     table = route_table(
         TaskHandlers(service, tails, watch),
         SubmissionHandlers(service, shown, clock),
@@ -150,6 +181,8 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         NativeEventHandlers(
             service, instances, journal, EventStreams(tails, watch), authentication
         ),
+        around=_around(emulator),
+        more=_emulator_routes(settings, emulator),
     )
 
     return Backroom(
@@ -167,12 +200,68 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         service=service,
         application=Application(table, authentication, measures),
         table=table,
-        around=Surroundings(tasks, instances, platform, clock, vault, stopping, kafka),
+        around=Surroundings(
+            tasks,
+            instances,
+            platform,
+            clock,
+            vault,
+            stopping,
+            kafka,
+            wrap_step=same_step if emulator is None else emulator.transitions.wrap_step,
+        ),
         wakeup=wakeup,
         opened=stores.opened,
         alone=stores.alone,
         close=stores.close,
+        emulator=emulator,
     )
+
+
+def _refuse_unfit_emulator(settings: Settings) -> None:
+    if settings.emulator is None:
+        return
+    if is_shared(settings) or settings.role != "all":
+        raise CannotServe("an emulator is one process on SQLite: leave out --role, and postgresql")
+
+
+def _virtual_clock(settings: Settings) -> VirtualClock | None:
+    asked = settings.emulator
+    return None if asked is None else VirtualClock(asked.clock_speed, is_frozen=asked.is_frozen)
+
+
+def _kafka_timings(settings: Settings) -> KafkaTimings:
+    """In an emulator a change is seen at once: a request must not wait for time that stands."""
+    if settings.emulator is None:
+        return settings.kafka_timings
+    return msgspec.structs.replace(settings.kafka_timings, metadata_lag_s=0.0)
+
+
+def _emulator(
+    settings: Settings, clock: AdjustableClock, stores: _Stores, vault: Vault
+) -> Emulator:
+    asked = settings.emulator or EmulatorSettings()
+    timings = msgspec.structs.replace(_kafka_timings(settings), moves_at_once=True)
+    platform = SimulatedPlatform(stores.clusters, clock, AT_ONCE)
+    kafka = SimulatedKafka(stores.clusters, platform, clock, timings)
+    transitions = Transitions(asked.transitions, clock, platform, kafka, same_step)
+    whole = stores.whole
+    assert whole is not None  # noqa: S101  for the type: other stores have been refused
+    seeding = Seeding(stores.accounts, stores.instances, whole, platform, kafka, vault, clock)
+    return Emulator(clock, transitions, stores.tasks, whole, seeding)
+
+
+def _around(emulator: Emulator | None) -> Around:
+    if emulator is None:
+        return as_it_is
+    interceptors = (InOrder(emulator),)
+    return lambda route: intercepted(route, interceptors)
+
+
+def _emulator_routes(settings: Settings, emulator: Emulator | None) -> tuple[Route, ...]:
+    if emulator is None or settings.emulator is None:
+        return ()
+    return emulator_routes(EmulatorHandlers(emulator), is_open=settings.emulator.is_open)
 
 
 def is_shared(settings: Settings) -> bool:
@@ -191,11 +280,17 @@ def _sqlite_stores(
 ) -> _Stores:
     clock = clock or SystemClock()
     database = _database(settings)
-    writing = _opened(database, durable=settings.is_durable)
+    writing = _opened(database, durable=settings.is_durable and settings.emulator is None)
     in_memory = str(database) == MEMORY
     writer = Writer(writing, on_thread=not in_memory)
     reader = writing if in_memory else connect(database)
     journal = SqliteJournal(reader, clock)
+
+    accounts = SqliteAccountStore(reader, writer, vault)
+
+    def forget() -> None:
+        accounts.forget()
+        journal.ring()
 
     def close() -> None:
         writer.close()
@@ -209,7 +304,9 @@ def _sqlite_stores(
         journal=journal,
         instances=SqliteInstanceStore(reader, writer),
         clusters=SqliteClusterStore(reader, writer),
-        accounts=SqliteAccountStore(reader, writer, vault),
+        accounts=accounts,
+        whole=SqliteWholeStore(reader, writer),
+        forget=forget,
         opened=nullcontext,
         alone=nullcontext,
         close=close,
@@ -277,6 +374,8 @@ def _postgres_stores(
         instances=stores.instances,
         clusters=stores.clusters,
         accounts=stores.accounts,
+        whole=None,
+        forget=lambda: None,
         opened=opened,
         alone=stores.alone,
         close=stores.close,

@@ -7,7 +7,7 @@ what a real Kafka, and a database shared by many processes, can keep.
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -507,6 +507,74 @@ class Clock(Protocol):
         """Return True when `event` is set, False at `until` (None: never), whichever is first."""
 
 
+class AdjustableClock(Clock, Protocol):
+    """Virtual time, of one event loop: it stands, runs faster, or is moved, but never back."""
+
+    @property
+    def speed(self) -> float: ...
+
+    @property
+    def is_frozen(self) -> bool: ...
+
+    @property
+    def next_timer(self) -> datetime | None:
+        """The first moment that somebody waits for."""
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """Names of the asyncio tasks that wait now; not of those whose moment has come."""
+
+    def freeze(self) -> None: ...
+
+    def resume(self, speed: float) -> None: ...
+
+    def move_to(self, moment: datetime) -> None:
+        """Whoever waited for this moment, or an earlier one, goes on."""
+
+    def restart(self) -> None:
+        """As at the start, and now is the machine's: the one way that leads back."""
+
+    async def next_wait(self) -> None:
+        """Return when somebody begins to wait."""
+
+
+class OpenTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One that has not ended. `is_behind`: another one is before it in its lane."""
+
+    id: TaskId
+    name: str
+    is_scheduled: bool
+    is_behind: bool
+
+
+class WholeStore(Protocol):
+    """Everything that is stored, of all projects at once; for an emulator."""
+
+    async def open_tasks(self) -> list[OpenTask]: ...
+
+    async def task_ids(self) -> list[TaskId]:
+        """Of every task, oldest first."""
+
+    async def add_past(self, past: Sequence[Sequence[Change]]) -> None:
+        """Tasks that have ended, each with all its changes: stored as if these had been written.
+
+        In one transaction; those of one instance come in the order of their created_at. Raises
+        StaleTask for one that is there.
+        """
+
+    async def take(self) -> "Snapshot":
+        """What is stored now."""
+
+    async def put_back(self, snapshot: "Snapshot") -> None:
+        """Nothing else is stored from then on; in one transaction."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """Rows of each table by its name, in the order of its columns."""
+
+    tables: Mapping[str, Sequence[tuple[Any, ...]]]
+
+
 class Vault(Protocol):
     def seal(self, plain: bytes) -> bytes: ...
 
@@ -515,6 +583,7 @@ class Vault(Protocol):
 
 __all__ = [
     "AccountStore",
+    "AdjustableClock",
     "Clock",
     "Cluster",
     "ClusterSpec",
@@ -531,16 +600,19 @@ __all__ = [
     "Machine",
     "NewPartitions",
     "NewTopic",
+    "OpenTask",
     "Partition",
     "PartitionLog",
     "Place",
     "Platform",
     "PublicAddress",
     "Reassignment",
+    "Snapshot",
     "Tally",
     "TaskFinder",
     "TaskStore",
     "Topic",
     "TopicPartition",
     "Vault",
+    "WholeStore",
 ]

@@ -23,9 +23,16 @@ from backroom.domain.ids import WorkerId
 from backroom.engine.cleaner import Cleaner
 from backroom.engine.rescuer import Rescuer
 from backroom.engine.sweeper import Sweeper
-from backroom.engine.worker import Worker
+from backroom.engine.worker import POLL_S, Worker
 from backroom.first_start import prepare
-from backroom.settings import LOCK_FILE, SERVER_FILE, TLS_FOLDER, WORKER_FILE, Settings
+from backroom.settings import (
+    EMULATOR_FILE,
+    LOCK_FILE,
+    SERVER_FILE,
+    TLS_FOLDER,
+    WORKER_FILE,
+    Settings,
+)
 
 GRACE_S = 5.0  # for steps under way when the process is told to stop
 READY_WITHIN_S = 10.0
@@ -71,6 +78,7 @@ async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tupl
     backroom = assemble(settings)
     with closing(backroom):
         async with backroom.opened():
+            await _refuse_to_emulate_on_records(backroom)
             # a first start has two slow parts: a password's hash and a CA
             async with backroom.alone():
                 await backroom.account_store.access_keys()  # or StoreUnavailable: the key is wrong
@@ -78,6 +86,8 @@ async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tupl
                     prepare(backroom), asyncio.to_thread(_make_certificates, settings)
                 )
             await _refuse_generated_keys_in_public(backroom)
+            if backroom.emulator is not None and settings.emulator is not None:
+                await backroom.emulator.begin(settings.emulator.seed)
             async with _engine(backroom, stop), _http(backroom) as endpoint:
                 yield backroom, endpoint
 
@@ -88,12 +98,24 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
         yield
         return
     worker_id = _worker_id(backroom.settings.data)
-    worker = Worker(worker_id, backroom.around, backroom.wakeup, backroom.settings.slots)
+    emulator = backroom.emulator
+    worker = Worker(
+        worker_id,
+        backroom.around,
+        backroom.wakeup,
+        backroom.settings.slots,
+        POLL_S if emulator is None else None,
+    )
     rescuer = Rescuer(worker_id, backroom.around)
     settings = backroom.settings
     cleaner = Cleaner(backroom.around, backroom.finder, settings.retention_days, settings.keep_most)
     sweeper = Sweeper(backroom.around, backroom.finder, backroom.account_store)
-    loops = [asyncio.create_task(loop.run()) for loop in (worker, rescuer, cleaner, sweeper)]
+    runners: list[Worker | Rescuer | Cleaner | Sweeper] = [worker, cleaner]
+    if emulator is None:
+        runners += [rescuer, sweeper]  # else there is nobody to rescue from, and time may fly
+    else:
+        emulator.attach(worker)
+    loops = [asyncio.create_task(loop.run()) for loop in runners]
     for loop in loops:
         loop.add_done_callback(lambda _: stop.set())  # nothing would run tasks any more
     try:
@@ -215,6 +237,19 @@ def _worker_id(data: Path) -> WorkerId:
     made.write_text(f"{name}\n", "utf-8")
     made.replace(path)
     return WorkerId(name)
+
+
+async def _refuse_to_emulate_on_records(backroom: Backroom) -> None:
+    """A reset throws records away: never those of a server that was no emulator."""
+    if backroom.emulator is None:
+        return
+    mark = backroom.settings.data / EMULATOR_FILE
+    if not mark.exists() and await backroom.account_store.projects():
+        raise CannotServe(
+            f"{backroom.settings.data} holds records of a server without --emulator, which a reset "
+            "would throw away; choose another --data"
+        )
+    mark.touch()
 
 
 async def _refuse_generated_keys_in_public(backroom: Backroom) -> None:

@@ -129,6 +129,10 @@ class TaskService:
         self._usual: dict[str, tuple[datetime, float]] = {}
         self._encode = msgspec.json.Encoder().encode
 
+    def forget_usual(self) -> None:
+        """What tasks took that are not stored any more."""
+        self._usual.clear()
+
     async def submit(self, identity: Identity, instance_id: InstanceId, order: Order) -> Submitted:
         """Accept a change to an instance; once this returns, the task survives anything.
 

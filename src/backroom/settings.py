@@ -5,7 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from backroom.domain.seed import Seed
 from backroom.domain.task import QueueLimits
+from backroom.domain.transition import TransitionPlan
 from backroom.engine.cleaner import KEEP_MOST, RETENTION_DAYS
 from backroom.platforms.simulated import Timings
 from backroom.platforms.simulated_kafka import KafkaTimings
@@ -16,10 +18,21 @@ DATABASE_FILE = "backroom.sqlite"
 KEY_FILE = "secret.key"  # what secrets are sealed with
 AUDIT_KEY_FILE = "audit.key"  # what exported events are signed with
 PASSWORD_FILE = "user.sealed"  # noqa: S105  a file name: the generated user's password, sealed
+EMULATOR_FILE = "emulator"  # in a folder whose records an emulator may throw away
 LOCK_FILE = "serving.lock"
 SERVER_FILE = "server.json"  # where the server was last reached
 WORKER_FILE = "worker.id"
 TLS_FOLDER = "tls"
+
+
+class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How an emulator starts. `is_open`: its controls are anybody's, for a server of one test."""
+
+    is_open: bool = False
+    clock_speed: float = 1.0
+    is_frozen: bool = False
+    transitions: TransitionPlan = TransitionPlan()
+    seed: Seed | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     region: str = REGION
     retention_days: int = RETENTION_DAYS  # after its end; 0: a record is kept for ever
     keep_most: int = KEEP_MOST  # ended tasks of one instance; 0: any number
+    emulator: EmulatorSettings | None = None
     limits: QueueLimits = LIMITS
     timings: Timings = Timings()
     kafka_timings: KafkaTimings = KafkaTimings()

@@ -67,16 +67,31 @@ class Route:
         return bool(self.submits) or self.retries
 
 
+Around = Callable[[Route], Route]
+
+
+def as_it_is(route: Route) -> Route:
+    return route
+
+
 @dataclass(frozen=True, slots=True)
 class _Leaf:
     routes: dict[str, tuple[Route, tuple[str, ...]]]  # method -> route, names of its parameters
 
 
 class RouteTable:
-    """A tree of path segments; a literal is tried before a parameter."""
+    """A tree of path segments; a literal is tried before a parameter.
 
-    def __init__(self, routes: tuple[Route, ...]) -> None:
-        self.routes = routes
+    `around` makes of each of `routes` the one that is served; `more` are served as they are.
+    """
+
+    def __init__(
+        self,
+        routes: tuple[Route, ...],
+        around: Around = as_it_is,
+        more: tuple[Route, ...] = (),
+    ) -> None:
+        self.routes = routes = (*map(around, routes), *more)
         self._tree: dict[Any, Any] = {}
         self._plain: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:

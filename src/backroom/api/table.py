@@ -9,7 +9,7 @@ from backroom.api.instances import InstanceHandlers
 from backroom.api.native import NativeEventHandlers, NativeTaskHandlers
 from backroom.api.openapi import OpenApiHandler
 from backroom.api.reassignment import ReassignmentHandlers
-from backroom.api.routes import Route, RouteTable
+from backroom.api.routes import Around, Route, RouteTable, as_it_is
 from backroom.api.submissions import SubmissionHandlers
 from backroom.api.tasks import TaskHandlers
 from backroom.api.topics import TopicHandlers
@@ -60,6 +60,9 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
     health: HealthHandlers,
     native: NativeTaskHandlers,
     events: NativeEventHandlers,
+    *,
+    around: Around = as_it_is,
+    more: tuple[Route, ...] = (),
 ) -> RouteTable:
     open_api = OpenApiHandler(lambda: table.routes)
     table = RouteTable(
@@ -288,6 +291,8 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
                 "GET", "/backroom/v1/openapi.json", "ShowOpenApi", open_api.show_open_api,
                 identity="none", answer=dict[str, Any],
             ),
-        )
+        ),
+        around,
+        more,
     )  # fmt: skip
     return table

@@ -90,6 +90,26 @@ def serve(  # noqa: PLR0913  one parameter a flag
     i_know: Annotated[
         bool, typer.Option("--i-know", help="Bind anywhere with the generated keys.")
     ] = False,
+    emulator: Annotated[
+        bool, typer.Option("--emulator", help="For tests: virtual time, faults, seeds, reset.")
+    ] = False,
+    clock_speed: Annotated[
+        float, typer.Option(help="Virtual time, with --emulator.", min=1, max=10_000)
+    ] = 1.0,
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Time stands still at first, with --emulator.")
+    ] = False,
+    transition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WHEN",
+            help="When tasks end: immediate, simulated, 900s or 3reads; NAME * for all others.",
+        ),
+    ] = None,
+    seed: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="YAML or JSON to begin with, with --emulator."),
+    ] = None,
 ) -> None:
     """Serve the API and run tasks, until SIGTERM.
 
@@ -97,6 +117,7 @@ def serve(  # noqa: PLR0913  one parameter a flag
     """
     if role not in {"all", "api", "worker"}:
         raise typer.BadParameter("must be all, api or worker", param_hint="--role")
+    from backroom.cli.emulation import EmulatorFlags, emulator_settings  # noqa: PLC0415
     from backroom.cli.logs import FORMATS  # noqa: PLC0415
     from backroom.cli.serving import run_server  # noqa: PLC0415
     from backroom.settings import Settings, default_data  # noqa: PLC0415
@@ -117,6 +138,9 @@ def serve(  # noqa: PLR0913  one parameter a flag
                 keep_most=keep_most,
                 is_empty=empty,
                 allows_generated_keys_anywhere=i_know,
+                emulator=emulator_settings(
+                    EmulatorFlags(emulator, clock_speed, frozen, transition or [], seed)
+                ),
             ),
             log_format,
         )
@@ -134,6 +158,47 @@ def env(
     if lang not in LANGUAGES:
         raise typer.BadParameter(f"must be one of {', '.join(LANGUAGES)}", param_hint="--lang")
     run(print_environment(data, lang))
+
+
+@app.command("test-server", epilog="Example: backroom test-server --port 0 --json")
+def serve_tests(  # noqa: PLR0913  one parameter a flag
+    port: Annotated[int, typer.Option(help="0 takes any free one.", min=0, max=65535)] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON with all that a client needs.")
+    ] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS instead of plain HTTP.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Make no instance.")] = False,
+    clock_speed: Annotated[float, typer.Option(help="Virtual time.", min=1, max=10_000)] = 1.0,
+    frozen: Annotated[bool, typer.Option("--frozen", help="Time stands still at first.")] = False,
+    transition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WHEN",
+            help="When tasks end: immediate, simulated, 900s or 3reads; NAME * for all others.",
+        ),
+    ] = None,
+    seed: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="YAML or JSON to begin with.")
+    ] = None,
+) -> None:
+    """Serve an emulator for one run of tests, in memory, until standard input is closed.
+
+    Whoever reaches its port may use the controls. Every task ends at once, unless told otherwise.
+    """
+    from backroom.cli.emulation import EmulatorFlags, emulator_settings  # noqa: PLC0415
+    from backroom.cli.test_server import run_test_server, with_default  # noqa: PLC0415
+
+    asked = emulator_settings(
+        EmulatorFlags(
+            emulator=True,
+            clock_speed=clock_speed,
+            frozen=frozen,
+            transitions=transition or [],
+            seed=seed,
+        )
+    )
+    emulator = with_default(asked, transition or [])
+    run(run_test_server(emulator, port, tls=tls, empty=empty, as_json=as_json))
 
 
 def _mount() -> None:

@@ -198,7 +198,7 @@ class Attempt:
     ) -> bool:
         """Raises StepNotReady; every other way to end is recorded."""
         try:
-            call = Call(step.run, context, self._around.threads)
+            call = Call(self._around.wrap_step(step).run, context, self._around.threads)
             output = msgspec.json.encode(await call.result(step.timeout_s, self._is_unwanted))
         except (StepNotReady, LeaseLost):
             raise

@@ -52,7 +52,10 @@ class Call:
         self._job = None if _is_async(run) else Job(partial(run, context))
         self._begun_at = asyncio.get_running_loop().time() if self._job is None else inf
         self._coroutine = _staying(run(context) if self._job is None else threads.run(self._job))
-        self._work: asyncio.Task[Any] = asyncio.create_task(self._coroutine)
+        caller = asyncio.current_task()
+        self._work: asyncio.Task[Any] = asyncio.create_task(
+            self._coroutine, name=None if caller is None else caller.get_name()
+        )
 
     async def result(self, limit_s: float, is_unwanted: IsUnwanted) -> Any:
         """What it returns or raises; TimedOut after `limit_s`, or sooner where it is unwanted.

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
@@ -23,12 +23,23 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """`wakeup` is set whenever a lane may have become ready or a slot is free."""
+    """`wakeup` is set whenever a lane may have become ready or a slot is free.
+
+    `poll_s` None: there is no safety net. For virtual time, where it would be a busy loop.
+    """
 
     def __init__(
-        self, worker_id: WorkerId, around: Surroundings, wakeup: asyncio.Event, slots: int = SLOTS
+        self,
+        worker_id: WorkerId,
+        around: Surroundings,
+        wakeup: asyncio.Event,
+        slots: int = SLOTS,
+        poll_s: float | None = POLL_S,
     ) -> None:
         self.id = worker_id
+        self._poll_s = poll_s
+        self._loop: asyncio.Task[None] | None = None
+        self._claiming = asyncio.Lock()
         self._around = around
         self._wakeup = wakeup
         self._slots = slots
@@ -37,21 +48,52 @@ class Worker:
 
     async def run(self) -> None:
         """Until `stopping` is set; then what runs is left to finish its current step."""
+        self._loop = asyncio.current_task()
         while not self._around.stopping.is_set():
             self._wakeup.clear()
             try:
-                if not self._is_recovered:
-                    await self.recover()
-                    self._is_recovered = True
-                is_full = await self.round() == 0 and len(self._running) >= self._slots
+                async with self._claiming:
+                    if not self._is_recovered:
+                        await self.recover()
+                        self._is_recovered = True
+                    is_full = await self.round() == 0 and len(self._running) >= self._slots
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
                 # a claim may have been kept although its answer was lost
                 self._is_recovered = False
                 due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
-            net = self._around.clock.now() + timedelta(seconds=POLL_S)
-            await self._around.clock.wait(self._wakeup, net if due_at is None else min(due_at, net))
+            await self._around.clock.wait(self._wakeup, self._until(due_at))
+
+    def _until(self, due_at: datetime | None) -> datetime | None:
+        if self._poll_s is None:
+            return due_at
+        net = self._around.clock.now() + timedelta(seconds=self._poll_s)
+        return net if due_at is None else min(due_at, net)
+
+    def is_idle(self, waiting: Collection[str]) -> bool:
+        """Whether nothing goes on before time does: `waiting` are names of those that wait for it.
+
+        What an attempt calls has the attempt's name.
+        """
+        if self._loop is None or self._wakeup.is_set() or self._loop.get_name() not in waiting:
+            return False
+        return all(running.get_name() in waiting for running in self._running)
+
+    @asynccontextmanager
+    async def at_rest(self) -> AsyncIterator[None]:
+        """Within, nothing runs or is claimed; what ran was cut off and has written nothing since.
+
+        For somebody who replaces all that is stored.
+        """
+        async with self._claiming:
+            for running in self._running:
+                running.cancel()
+            if self._running:
+                await asyncio.wait(self._running)
+            yield
+            self._is_recovered = False  # what is stored now may be held by this worker
+        self._wakeup.set()
 
     async def recover(self) -> None:
         """Take back at once what this worker holds but doesn't run: a former life left it."""

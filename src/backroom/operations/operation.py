@@ -66,6 +66,14 @@ class Step(Generic[P]):
     is_undone: bool = False
 
 
+StepWrapper = Callable[[Step[Any]], Step[Any]]
+
+
+def as_it_is(step: Step[Any]) -> Step[Any]:
+    """The plain StepWrapper; others give a step that does something around the same."""
+    return step
+
+
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[P]):
     """One kind of change.

@@ -34,6 +34,15 @@ class Timings(msgspec.Struct, frozen=True, kw_only=True):
     observation_lag_s: float = 0.0
 
 
+AT_ONCE = Timings(
+    broker_start_s=0.0,
+    address_change_s=0.0,
+    broker_stop_s=0.0,
+    flavor_change_s=0.0,
+    disk_s_per_100_gb=0.0,
+)
+
+
 class _Start(msgspec.Struct, frozen=True, kw_only=True):
     """A process of a broker. From `asked_at` to `at`, the one before it is being stopped."""
 

@@ -88,6 +88,7 @@ class KafkaTimings(msgspec.Struct, frozen=True, kw_only=True):
     move_bytes_per_s: float = 50e6  # what one broker takes in, without a throttle
     partition_bytes: int = 64 * 1024 * 1024
     message_bytes: int = 1024
+    moves_at_once: bool = False  # whatever their size and throttle
 
 
 class _Move(msgspec.Struct, kw_only=True):
@@ -363,6 +364,8 @@ class SimulatedKafka:
             metadata = deepcopy(document.versions[-1].metadata)
             self._settle(metadata, alive, now)
             outcome = change(metadata, alive)
+            if self._timings.moves_at_once:
+                self._settle(metadata, alive, now)
             visible_at = now + timedelta(seconds=self._timings.metadata_lag_s)
             added = _Version(visible_at=visible_at, metadata=metadata)
             kept = _Document(versions=[*_still_seen(document.versions, now), added])
@@ -387,6 +390,8 @@ class SimulatedKafka:
     def _settle(self, metadata: _Metadata, alive: Collection[int], now: datetime) -> None:
         """Let the moves go on from `settled_at` until now, each copy at its rate."""
         left_s = (now - metadata.settled_at).total_seconds()
+        if self._timings.moves_at_once:
+            left_s = inf
         metadata.settled_at = max(now, metadata.settled_at)
         while True:
             _finish(metadata)

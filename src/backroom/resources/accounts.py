@@ -84,6 +84,10 @@ class Accounts:
         self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
         self._no_password = _hash_text(secrets.token_bytes(SALT_LENGTH), secrets.token_bytes(64))
 
+    def forget_failures(self) -> None:
+        self._key_failures.forget()
+        self._login_failures.forget()
+
     def domain(self) -> Domain:
         return self._domain
 
@@ -353,6 +357,9 @@ class _Failures:
         self._lock_after = lock_after
         # By hash, so that long names take no room; it is keyed, so nobody can aim at a collision.
         self._streaks: OrderedDict[int, _Streak] = OrderedDict()
+
+    def forget(self) -> None:
+        self._streaks.clear()
 
     def is_locked(self, name: Hashable) -> bool:
         streak = self._streaks.get(hash(name)) if self._streaks else None

@@ -33,6 +33,10 @@ class SqliteAccountStore:
         self._known_at = -1
         self._look_again_at = 0.0
 
+    def forget(self) -> None:
+        """Look at what is stored again."""
+        self._known.clear()
+
     async def access_key(self, access_key: str) -> AccessKey | None:
         self._forget_if_written()
         known = self._known.get(access_key)
