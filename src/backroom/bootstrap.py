@@ -49,6 +49,7 @@ from backroom.ports import (
     WholeStore,
 )
 from backroom.resources.accounts import Accounts
+from backroom.resources.cluster_health import ClusterHealth
 from backroom.resources.configs import Configs
 from backroom.resources.instances import Instances
 from backroom.resources.reassignments import Reassignments
@@ -171,7 +172,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     table = route_table(
         TaskHandlers(service, tails, watch),
         SubmissionHandlers(service, shown, clock),
-        InstanceHandlers(shown, settings.region),
+        InstanceHandlers(shown, ClusterHealth(kafka, instances), settings.region),
         IamHandlers(accounts, (settings.region,)),
         TopicHandlers(Topics(kafka, instances, tasks, stores.clusters, clock)),
         ConfigHandlers(service, configs),

@@ -7,6 +7,8 @@ from tests.support.bodies import CREATE_BODY
 
 from backroom.domain.instance import InstanceStatus, changed
 
+GHOST = "4fdd8f3d-5d3c-4f0e-9c5e-3b6a3f9f1a01"
+
 
 def create(world, **changes):
     world.clock.move(seconds=1)
@@ -212,3 +214,35 @@ def test_zones_are_listed_for_whoever_has_a_key_and_the_instance_is_in_one(world
     assert world.nobody.get("/v2/available-zones").error == (401, "APIGW.0301")
     ids = {zone["id"] for zone in listed["available_zones"]}
     assert set(world.shown_instance()["available_zones"]) <= ids
+
+
+def test_tags_are_those_it_was_created_with(world):
+    tags = [{"key": "team", "value": "data"}, {"key": "stage", "value": "test"}]
+    instance_id = create(world, tags=tags).json["instance_id"]
+    listed = world.admin.get(f"/v2/{world.project_id}/kafka/{instance_id}/tags").json
+    assert sorted(tag["key"] for tag in listed["tags"]) == ["stage", "team"]
+    assert listed["tags"] == world.admin.get(path_of(world, instance_id)).json["tags"]
+    without = world.admin.get(f"/v2/{world.project_id}/kafka/{world.instance.id}/tags")
+    assert without.json == {"tags": []}
+    stranger = world.caller(project_id=world.other_project())
+    for caller, path in ((stranger, instance_id), (world.admin, GHOST)):
+        answer = caller.get(f"/v2/{world.project_id}/kafka/{path}/tags")
+        assert answer.error == (404, "DMS.00404022")
+
+
+def test_the_cluster_names_each_broker_and_whether_it_answers(world):
+    path = f"{world.instance_path}/manage/cluster"
+    brokers = world.admin.get(path).json["cluster"]["brokers"]
+    assert [(one["host"], one["port"], one["broker_id"]) for one in brokers] == [
+        (broker.host, broker.port, broker.id) for broker in world.instance.brokers
+    ]
+    assert all(one["health"] for one in brokers)
+    world.lose_brokers()
+    assert not any(one["health"] for one in world.admin.get(path).json["cluster"]["brokers"])
+
+
+def test_the_cluster_of_an_instance_that_is_being_made_is_empty(world):
+    path = path_of(world, create(world).json["instance_id"])
+    assert world.admin.get(f"{path}/manage/cluster").json == {"cluster": {"brokers": []}}
+    missing = f"/v2/{world.project_id}/instances/{GHOST}/manage/cluster"
+    assert world.admin.get(missing).error == (404, "DMS.00404022")

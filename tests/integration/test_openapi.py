@@ -105,6 +105,8 @@ def test_its_success_is_the_answer_of_the_call(world, document):
         "ListScheduledTasks": world.admin.get(world.scheduled_path),
         "ShowInstance": world.admin.get(world.instance_path),
         "ListInstances": world.admin.get(f"/v2/{world.project_id}/instances"),
+        "ShowKafkaTags": world.admin.get(f"/v2/{world.project_id}/kafka/{world.instance.id}/tags"),
+        "ShowKafkaCluster": world.admin.get(f"{world.instance_path}/manage/cluster"),
         "ListAvailableZones": world.admin.get("/v2/available-zones"),
         "KeystoneListProjects": world.admin.get("/v3/projects"),
         "KeystoneListAuthDomains": world.admin.get("/v3/auth/domains"),

@@ -488,7 +488,7 @@ def test_automatic_topic_creation_is_shown_once_its_task_is_done(world):
     answer = world.admin.post(f"{world.instance_path}/autotopic", {"enable_auto_topic": True})
     assert (answer.status, answer.json) == (200, {"enable_auto_topic": True})
     task = world.newest()
-    assert task["name"] == "modifyAutoTopic"
+    assert task["name"] == "kafkaConfigModify"
     assert task["params"] == '{"old_auto_status":false,"new_auto_status":true}'
     assert world.shown_instance()["enable_auto_topic"] is False
     world.run_until_idle()

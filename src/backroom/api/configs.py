@@ -3,8 +3,7 @@
 from backroom.api.exchange import Request, Response, json_response
 from backroom.api.orders import client_token, order_of
 from backroom.domain.account import require_operator
-from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS, AutoCreateTopics
-from backroom.operations.modify_configs import MODIFY_CONFIGS
+from backroom.operations.modify_configs import MODIFY_CONFIGS, ModifyConfigs
 from backroom.resources.configs import Configs
 from backroom.service import Submitted, TaskService
 from backroom.wire import configs as wire
@@ -38,7 +37,8 @@ class ConfigHandlers:
             instance = await self._configs.instance(request.project_id, request.instance_id)
             after = wire.decode_auto_topic(request.json(wire.AutoTopicBody))
             public = wire.public_auto_topic(before=instance.auto_create_topics, after=after)
-            order = order_of(request, AUTO_CREATE_TOPICS, AutoCreateTopics(after), public)
+            params = ModifyConfigs(auto_create_topics=after)
+            order = order_of(request, MODIFY_CONFIGS, params, public)
             return await self._service.submit(request.who, instance.id, order)
 
         await self._service.once(request.who, client_token(request), submit)

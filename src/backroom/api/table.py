@@ -13,7 +13,6 @@ from backroom.api.routes import Around, Route, RouteTable, as_it_is
 from backroom.api.submissions import SubmissionHandlers
 from backroom.api.tasks import TaskHandlers
 from backroom.api.topics import TopicHandlers
-from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS
 from backroom.operations.cancel_tasks import CANCEL_TASKS
 from backroom.operations.create_instance import CREATE_INSTANCE
 from backroom.operations.delete_instance import DELETE_INSTANCE
@@ -115,6 +114,14 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
                 ),
             ),
             Route(
+                "GET", PROJECT + "/kafka/{instance_id}/tags", "ShowKafkaTags",
+                kafka.show_kafka_tags, answer=instances.TagsBody,
+            ),
+            Route(
+                "GET", INSTANCE + "/manage/cluster", "ShowKafkaCluster",
+                kafka.show_kafka_cluster, answer=instances.ClusterBody,
+            ),
+            Route(
                 "GET", "/v2/available-zones", "ListAvailableZones", kafka.list_available_zones,
                 answer=available_zones.AvailableZonesBody,
             ),
@@ -189,7 +196,7 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
             Route(
                 "POST", INSTANCE + "/autotopic", "UpdateInstanceAutoCreateTopic",
                 configs.update_instance_auto_create_topic, body=configs_wire.AutoTopicBody,
-                answer=configs_wire.AutoTopicBody, submits=(AUTO_CREATE_TOPICS,),
+                answer=configs_wire.AutoTopicBody, submits=(MODIFY_CONFIGS,),
             ),
             Route(
                 "POST", PROJECT + "/kafka/instances/{instance_id}/reassign",

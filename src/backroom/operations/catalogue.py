@@ -3,7 +3,6 @@
 from types import MappingProxyType
 from typing import Any
 
-from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS
 from backroom.operations.cancel_tasks import CANCEL_TASKS
 from backroom.operations.create_instance import CREATE_INSTANCE
 from backroom.operations.delete_instance import DELETE_INSTANCE
@@ -23,7 +22,6 @@ _ALL: tuple[Operation[Any], ...] = (
     RESTART_INSTANCE,
     EXTEND_INSTANCE,
     MODIFY_CONFIGS,
-    AUTO_CREATE_TOPICS,
     REASSIGN_PARTITIONS,
     CANCEL_TASKS,
     RETRY_TASKS,

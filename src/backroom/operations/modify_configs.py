@@ -1,4 +1,7 @@
-"""Kafka parameters of an instance: dynamic ones on the brokers now, static ones at a restart."""
+"""Kafka parameters of an instance: dynamic ones on the brokers now, static ones at a restart.
+
+Whether topics come to be by being written to is one of them, with a call of its own.
+"""
 
 import msgspec
 
@@ -12,10 +15,11 @@ EVERY_BROKER = ConfigResource("broker", "")
 
 
 class ModifyConfigs(msgspec.Struct, frozen=True, kw_only=True):
-    """New values by name."""
+    """New values by name. `auto_create_topics`: None leaves it as it is."""
 
-    dynamic: dict[str, str]
-    static: dict[str, str]
+    dynamic: dict[str, str] = {}
+    static: dict[str, str] = {}
+    auto_create_topics: bool | None = None
 
 
 def _prepare(instance: Instance, _params: ModifyConfigs) -> Instance:
@@ -51,9 +55,21 @@ async def _keep_static(context: StepContext[ModifyConfigs]) -> None:
         await context.instances.save(changed(instance, static_configs=kept))
 
 
+async def _publish_setting(context: StepContext[ModifyConfigs]) -> None:
+    """Brokers read auto.create.topics.enable from their file only: the record is what counts."""
+    is_wanted = context.params.auto_create_topics
+    instance = await stored_instance(context)
+    if is_wanted is not None and instance.auto_create_topics != is_wanted:
+        await context.instances.save(changed(instance, auto_create_topics=is_wanted))
+
+
 MODIFY_CONFIGS = Operation(
-    name="kafkaConfigModify",  # [O] Terraform waits for this name
+    name="kafkaConfigModify",  # [O] Terraform waits for this name, after either call
     params=ModifyConfigs,
     prepare=_prepare,
-    steps=(Step("alter_dynamic", _alter_dynamic, 4), Step("keep_static", _keep_static)),
+    steps=(
+        Step("alter_dynamic", _alter_dynamic, 4),
+        Step("keep_static", _keep_static),
+        Step("publish_setting", _publish_setting),
+    ),
 )

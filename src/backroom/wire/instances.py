@@ -5,7 +5,7 @@ Where each field and rule comes from, and how sure it is: docs/wire/instances.md
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -169,6 +169,25 @@ class InstanceBody(msgspec.Struct, frozen=True, kw_only=True):
     task: TaskInFlightBody | msgspec.UnsetType = msgspec.UNSET  # [O] golangsdk results.go
 
 
+class TagsBody(msgspec.Struct, frozen=True):
+    tags: tuple[TagBody, ...]
+
+
+class ClusterBrokerBody(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+    broker_id: int  # [D] example; a text in ShowCluster
+    health: bool
+
+
+class ClusterMembersBody(msgspec.Struct, frozen=True):
+    brokers: tuple[ClusterBrokerBody, ...]
+
+
+class ClusterBody(msgspec.Struct, frozen=True):
+    cluster: ClusterMembersBody
+
+
 class InstanceListBody(msgspec.Struct, frozen=True):
     instances: tuple[InstanceBody, ...]
     instance_num: int
@@ -230,7 +249,7 @@ def encode_instance(instance: Instance, current: TaskRecord | None) -> InstanceB
         public_boundwidth=bandwidth,
         kafka_public_status=public_status,
         public_access_enabled=public_status,
-        tags=tuple(TagBody(key, value) for key, value in instance.tags),
+        tags=_tags(instance),
         task=_encode_in_flight(current),
     )
 
@@ -306,6 +325,23 @@ def _encode_port_protocols(instance: Instance) -> PortProtocolsBody:
         public_sasl_plaintext_enable=sasl_plaintext and has_public,
         public_sasl_plaintext_address=public if sasl_plaintext else "",
     )
+
+
+def encode_tags(instance: Instance) -> TagsBody:
+    return TagsBody(_tags(instance))
+
+
+def encode_cluster(instance: Instance, alive: Collection[int]) -> ClusterBody:
+    """`alive`: ids of the brokers that answer."""
+    brokers = (
+        ClusterBrokerBody(broker.host, broker.port, broker.id, broker.id in alive)
+        for broker in instance.brokers
+    )
+    return ClusterBody(ClusterMembersBody(tuple(brokers)))
+
+
+def _tags(instance: Instance) -> tuple[TagBody, ...]:
+    return tuple(TagBody(key, value) for key, value in instance.tags)
 
 
 def _encode_cross_vpc(instance: Instance) -> str:

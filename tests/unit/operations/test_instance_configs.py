@@ -1,4 +1,4 @@
-"""kafkaConfigModify and modifyAutoTopic, each step twice and with stale reads."""
+"""kafkaConfigModify, by either of its calls, each step twice and with stale reads."""
 
 from dataclasses import replace
 
@@ -11,7 +11,6 @@ from tests.unit.operations.test_reassign_partitions import doubled
 from backroom.domain.errors import InstanceNotReady
 from backroom.domain.instance import InstanceStatus, changed
 from backroom.domain.task import State
-from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS, AutoCreateTopics
 from backroom.operations.modify_configs import MODIFY_CONFIGS, ModifyConfigs
 from backroom.operations.restart_instance import RESTART_INSTANCE, RestartInstance
 from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
@@ -80,22 +79,26 @@ async def test_it_fails_with_kafkas_words_when_brokers_refuse(world, kafka):
 @pytest.mark.parametrize("is_enabled", [True, False])
 async def test_automatic_creation_is_as_asked_for(world, is_enabled):
     instance = await world.add_instance()
-    task = await world.submit(AUTO_CREATE_TOPICS, AutoCreateTopics(is_enabled))
-    with catalogue_with(doubled(AUTO_CREATE_TOPICS)):
+    task = await world.submit(MODIFY_CONFIGS, ModifyConfigs(auto_create_topics=is_enabled))
+    with catalogue_with(doubled(MODIFY_CONFIGS)):
         assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
     shown = await world.shown(ID)
     assert shown.auto_create_topics is is_enabled
     assert shown.version - instance.version == int(is_enabled)
 
 
-@pytest.mark.parametrize(
-    ("operation", "params"),
-    [(MODIFY_CONFIGS, BOTH), (AUTO_CREATE_TOPICS, AutoCreateTopics(is_enabled=True))],
-)
-async def test_it_is_refused_while_the_instance_is_not_running(world, operation, params):
+async def test_parameters_leave_automatic_creation_as_it_is(world, kafka):
+    await world.add_instance(auto_create_topics=True)
+    task = await world.submit(MODIFY_CONFIGS, BOTH)
+    assert (await world.run_to_end(task.id)).state is State.SUCCEEDED
+    assert (await world.shown(ID)).auto_create_topics is True
+
+
+@pytest.mark.parametrize("params", [BOTH, ModifyConfigs(auto_create_topics=True)])
+async def test_it_is_refused_while_the_instance_is_not_running(world, params):
     instance = await world.add_instance()
     with pytest.raises(InstanceNotReady):
-        operation.prepare(changed(instance, status=InstanceStatus.EXTENDING), params)
+        MODIFY_CONFIGS.prepare(changed(instance, status=InstanceStatus.EXTENDING), params)
 
 
 # static ones at a restart
