@@ -36,6 +36,7 @@ from backroom.domain.errors import StaleTask
 from backroom.domain.filter import Page, TaskFilter
 from backroom.domain.lifecycle import Fault
 from backroom.domain.task import Kind, State, Task
+from backroom.store.rows import HEAD_START
 
 FAULT = Fault(code="DMS.00500000", message="broken", step="step_0", trace="at line 1")
 INSTANCES = (1, 2, 3)
@@ -49,7 +50,12 @@ class Lane:
 
     queue: list[str] = field(default_factory=list)
     ready_at: datetime = NOW
+    turn_at: datetime = NOW
     holder: str | None = None
+
+    def ready(self, at, *, head_start=False):
+        self.ready_at = at
+        self.turn_at = at - HEAD_START if head_start else at
 
 
 class Store(RuleBasedStateMachine):
@@ -108,17 +114,17 @@ class Store(RuleBasedStateMachine):
         lane = self.lanes.setdefault(task.lane, Lane())
         lane.queue.append(task_id)
         if len(lane.queue) == 1:
-            lane.ready_at = task.due_at or self.now
+            lane.ready(task.due_at or self.now, head_start=task.due_at is None)
 
     @rule(worker=st.sampled_from([W1, W2]), limit=st.integers(0, 4))
     def claim(self, worker, limit):
         ready = sorted(
-            lane.ready_at
+            lane.turn_at
             for lane in self.lanes.values()
-            if lane.queue and lane.holder is None and lane.ready_at <= self.now
+            if lane.queue and lane.holder is None and max(lane.turn_at, lane.ready_at) <= self.now
         )
         claimed = self.do(self.store.claim(worker, limit, self.now))
-        assert [self.lanes[task.lane].ready_at for task in claimed] == ready[:limit]
+        assert [self.lanes[task.lane].turn_at for task in claimed] == ready[:limit]
         for task in claimed:
             lane = self.lanes[task.lane]
             assert lane.holder is None
@@ -148,9 +154,9 @@ class Store(RuleBasedStateMachine):
         lane.holder = None
         if how == "rescue":
             self.write(lifecycle.rescue(task, self.now, W2))
-            lane.ready_at = self.now
+            lane.ready(self.now)
             return
-        lane.ready_at = self.now + wait
+        lane.ready(self.now + wait)
         if how == "snooze":
             self.write(lifecycle.snooze(task, self.now, self.now + wait, make_step(1)))
         else:
@@ -177,7 +183,7 @@ class Store(RuleBasedStateMachine):
         if was_head:
             lane.holder = None
             if lane.queue:
-                lane.ready_at = self.known[lane.queue[0]].due_at or self.now
+                lane.ready(self.known[lane.queue[0]].due_at or self.now)
 
     @rule(data=st.data())
     def cancel(self, data):
@@ -194,14 +200,14 @@ class Store(RuleBasedStateMachine):
         self.write(lifecycle.ask_cancel(task, self.now, "tester"))
         lane = self.lanes[task.lane]
         if task.state is State.WAITING and lane.queue[0] == task.id:
-            lane.ready_at = self.now
+            lane.ready(self.now)
 
     @rule(data=st.data(), wait=waits)
     def reschedule(self, data, wait):
         task = self.some(data, State.WAITING, among=lambda task: task.kind is Kind.SCHEDULED)
         if task is not None:
             self.write(lifecycle.reschedule(task, self.now, self.now + wait, "tester"))
-            self.lanes[task.lane].ready_at = self.now + wait
+            self.lanes[task.lane].ready(self.now + wait)
 
     @rule(data=st.data())
     def delete(self, data):

@@ -37,6 +37,7 @@ from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import typed_params
+from backroom.ports import History
 
 BROKEN_ATTEMPTS = 20  # of a bug of ours; a step has its operation's own
 LOST_IN_A_ROW = 50  # a task that brings down each worker that takes it must end some day
@@ -108,7 +109,7 @@ class Attempt:
         except msgspec.DecodeError as error:
             await self._give_up(fault_of(error, None, hides_values=operation.has_secrets))
             return
-        history = await self._around.tasks.history(self._task.id)
+        history = await self._history()
         if _lost_in_a_row(history.attempts) >= LOST_IN_A_ROW:
             message = f"{LOST_IN_A_ROW} workers in a row were lost while they ran it"
             await self._give_up(Fault(code=FAULT_CODE, message=message))
@@ -132,6 +133,12 @@ class Attempt:
 
     def _context(self, params: msgspec.Struct, outputs: dict[str, Any]) -> StepContext[Any]:
         return context_of(self._around, CATALOGUE, self._task, params, outputs)
+
+    async def _history(self) -> History:
+        """Nothing was done yet by a task that is new and follows no other: most of them."""
+        if self._task.epoch == 1 and self._task.parent_id is None:
+            return History((), (), ())
+        return await self._around.tasks.history(self._task.id)
 
     async def _instance_after(self) -> str | None:
         """What the instance has become; None when it is gone."""

@@ -88,6 +88,7 @@ def _change(change: Change) -> dict[str, Any]:
     made: dict[str, Any] = {"act": _act(change), "event": _event(change)}
     if task.version == 1:
         made["task"] = _named(_ADDED, rows.inserted_task(0, task, stamp(task.created_at)))
+        made["task"]["turn_at"] = rows.first_turn(task)
     else:
         made["task"] = _named(_MOVED, rows.updated_task(task)[:-1]) | {"lane": task.lane}
     if change.steps:

@@ -26,7 +26,7 @@ from backroom.store.postgres_connection import (
     translating,
 )
 from backroom.store.postgres_ordering import DenseKeys, PostgresCountedKeys
-from backroom.store.postgres_rows import restored
+from backroom.store.postgres_rows import changes_json, restored
 from backroom.store.postgres_writer import PostgresWriter, piece_of, put
 from backroom.store.queries import load
 
@@ -100,14 +100,19 @@ class PostgresTaskStore:
         return await self._postgres.run(read)
 
     async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
-        if limit <= 0 or await self._postgres.first(_SQL.any_ready, stamp(now)) is None:
+        if limit <= 0:
             return []
 
         async def take(link: Link) -> list[Task]:
+            ready = await link.fetch(_SQL.ready_heads, stamp(now), limit)
+            if not ready:
+                return []
+            self._doubtful.add(link.name)
             try:
-                async with transaction(link):
-                    claimed = await _claimed(link, worker_id, limit, now)
-                    self._doubtful.add(link.name)
+                claimed = await _claimed_if_alone(link, worker_id, ready, now)
+                if claimed is None:
+                    async with transaction(link):
+                        claimed = await _claimed(link, worker_id, limit, now)
             except asyncpg.PostgresError:
                 if not link.is_closed():  # the server itself said no
                     self._doubtful.discard(link.name)
@@ -153,6 +158,25 @@ class PostgresTaskStore:
 
         await self._postgres.run(both)
         self._on_ready()
+
+
+async def _claimed_if_alone(
+    link: Link, worker_id: WorkerId, ready: Sequence[Any], now: datetime
+) -> list[Task] | None:
+    """What of these that look ready could be claimed; None where somebody else is claiming, too."""
+    changes = [lifecycle.claim(rows.task(restored(head)), worker_id, now) for head in ready]
+    row = await link.fetchrow(
+        _SQL.claim,
+        worker_id,
+        stamp(now),
+        [changes_json([change]) for change in changes],
+        [change.task.lane for change in changes],
+    )
+    if row["refusals"] is None:
+        return None
+    return [
+        change.task for change, why in zip(changes, row["refusals"], strict=True) if why is None
+    ]
 
 
 async def _claimed(link: Link, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:

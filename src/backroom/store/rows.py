@@ -1,7 +1,7 @@
 """Rows to our types and back: moments as fixed-width text, enums as their words."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from backroom.domain.account import AccessKey, Role, Token, User
@@ -68,6 +68,16 @@ def task(row: Row) -> Task:
         before=row[28],
         after=row[29],
     )
+
+
+HEAD_START = timedelta(minutes=1)  # of a lane that had nothing to do, before those that had a turn
+
+
+def first_turn(task: Task) -> str:
+    """The turn_at of a lane that begins with this task."""
+    if task.due_at is not None:
+        return stamp(task.due_at)
+    return stamp(task.created_at - HEAD_START)
 
 
 def inserted_task(key: int, task: Task, created_at: str) -> Row:

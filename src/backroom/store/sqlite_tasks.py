@@ -228,7 +228,7 @@ def _insert(connection: apsw.Connection, change: Change) -> bool:
     count(connection, key, 1)
     # not the stored created_at: that is ahead of now for a while after the clock went back
     ready_at = optional_stamp(task.due_at) or stamp(task.created_at)
-    connection.execute(_SQL.add_lane, (task.lane, key, ready_at))
+    connection.execute(_SQL.add_lane, (task.lane, key, ready_at, rows.first_turn(task)))
     return True
 
 

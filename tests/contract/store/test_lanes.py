@@ -66,7 +66,7 @@ async def test_lane_is_in_the_order_of_submission_when_the_clock_jumps_back(task
     assert order == ids(made)
 
 
-@promised(TaskStore.claim, "Take up to `limit` lanes that are ready, oldest first")
+@promised(TaskStore.claim, "Oldest first")
 async def test_claim_takes_the_lanes_that_are_ready_longest(tasks):
     for number, seconds in ((1, 3), (2, 1), (3, 2)):
         await submit(tasks, number, after(seconds), count=2)
@@ -74,6 +74,23 @@ async def test_claim_takes_the_lanes_that_are_ready_longest(tasks):
         instance_id(2), instance_id(3),
     ]  # fmt: skip
     assert [one.instance_id for one in await tasks.claim(W1, 9, after(3))] == [instance_id(1)]
+
+
+@promised(TaskStore.claim, "that had nothing to do counts as ready a minute before it was")
+@pytest.mark.parametrize(("seconds", "first"), [(59, 2), (61, 1)])
+async def test_lane_that_had_nothing_to_do_is_a_minute_ahead(tasks, seconds, first):
+    await submit(tasks, 1, count=3)
+    await tasks.write(lifecycle.complete(await claim_one(tasks), NOW, ()))
+    await submit(tasks, 2, after(seconds))
+    assert (await claim_one(tasks, after(seconds))).instance_id == instance_id(first)
+
+
+async def test_lane_has_no_head_start_when_its_task_is_for_later(tasks):
+    await tasks.write(lifecycle.submit(make_task(1, due_at=after(60))))
+    assert await tasks.claim(W1, 9, after(59)) == []
+    await submit(tasks, 2, after(60))
+    assert (await claim_one(tasks, after(60))).instance_id == instance_id(2)
+    assert (await claim_one(tasks, after(60))).instance_id == instance_id(1)
 
 
 @pytest.mark.parametrize("limit", [0, -1])

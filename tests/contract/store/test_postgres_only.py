@@ -72,6 +72,39 @@ async def test_newer_schema_is_refused(url):
             await migrate(postgres)
 
 
+async def test_lanes_of_schema_2_have_their_turn_when_migrated(url):
+    async with connected(url) as postgres:
+
+        async def begin(link):
+            await link.execute("CREATE TABLE schema_versions (number bigint PRIMARY KEY)")
+            await link.execute(migrations()[2])
+            await link.execute("INSERT INTO schema_versions VALUES (2)")
+            await link.execute(
+                "INSERT INTO lanes VALUES ('a', 1, '2026-01-02T03:04:05.678Z', NULL),"
+                " ('b', 2, '2026-01-02T03:04:06.678Z', 'w')"
+            )
+
+        await postgres.run(begin)
+        await migrate(postgres)
+        found = await postgres.fetch("SELECT lane, turn_at = ready_at FROM lanes ORDER BY lane")
+        assert [tuple(row) for row in found] == [("a", True), ("b", True)]
+
+
+async def test_claim_goes_past_a_lane_that_somebody_else_is_at(database):
+    tasks = database.open().tasks
+    for number in (1, 2, 3):
+        await tasks.write(lifecycle.submit(make_task(number)))
+    link = await asyncpg.connect(database.url)
+    try:
+        async with link.transaction():
+            await link.execute("SELECT 1 FROM lanes WHERE lane = $1 FOR UPDATE", instance_id(2))
+            claimed = await tasks.claim(W1, 9, NOW)
+            assert {task.instance_id for task in claimed} == {instance_id(1), instance_id(3)}
+    finally:
+        await link.close()
+    assert [task.instance_id for task in await tasks.claim(W1, 9, NOW)] == [instance_id(2)]
+
+
 async def test_database_of_another_key_is_refused(url, tmp_path):
     ours, other = (FileVault(tmp_path / name) for name in ("ours", "other"))
     for _ in range(2):

@@ -139,16 +139,16 @@ def test_damaged_dump_leaves_nothing(lines, postgres):
 
 def test_migrate_says_from_where_to_where(postgres):
     before, after = asyncio.run(migrated(postgres))
-    assert after == 2
-    assert before in (0, 2)  # databases of the tests are used again
-    assert asyncio.run(migrated(postgres)) == (2, 2)
+    assert after == 3
+    assert before in (0, 3)  # databases of the tests are used again
+    assert asyncio.run(migrated(postgres)) == (3, 3)
 
 
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
         ("UPDATE tasks SET ended_at = NULL WHERE state = 'succeeded'", "ended at no time"),
-        ("INSERT INTO lanes VALUES ('x', 1, '2026', NULL)", "lane x is there and none"),
+        ("INSERT INTO lanes VALUES ('x', 1, '2026', NULL, '2026')", "lane x is there and none"),
         ("DELETE FROM lanes", "is not there"),
         ("UPDATE lanes SET head = head + 1", "its oldest unfinished task is"),
         ("UPDATE lanes SET worker_id = NULL", "is held by nobody, its task by tester"),
@@ -181,7 +181,7 @@ def test_commands_work_on_the_database_that_was_served(lines, postgres, tmp_path
     served = ServerFile("https://127.0.0.1:1", 1, postgres.database)
     (postgres.data / SERVER_FILE).write_bytes(msgspec.json.encode(served))
     assert command("db", "check", *at).stdout == "ok\n"
-    assert command("db", "migrate", *at).stdout == "schema 2, up to date\n"
+    assert command("db", "migrate", *at).stdout == "schema 3, up to date\n"
     assert command("audit", "verify", *at).stdout.endswith(": ok\n")
     bundle, copy = tmp_path / "bundle", tmp_path / "copy"
     assert command("audit", "export", "--output", bundle, *at).exit_code == 0

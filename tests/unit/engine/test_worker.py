@@ -9,6 +9,7 @@ from tests.support.engine_world import Steps, catalogue_with, make_operation
 from backroom.domain import lifecycle
 from backroom.domain.errors import StepNotReady, StoreUnavailable
 from backroom.domain.task import Outcome, State
+from backroom.engine import attempt as attempt_module
 from backroom.engine.worker import CLAIMED_AT_ONCE, POLL_S, STORE_RETRY_S, Worker, rescue
 
 
@@ -332,14 +333,14 @@ async def test_broken_attempt_is_logged_and_the_worker_goes_on(world, wakeup, ca
     operation = Steps(None).operation()
     first = await world.submit(operation)
     behind = await world.submit(operation, number=2)
-    real = world.stores.tasks.history
+    real = attempt_module.typed_params
 
-    async def history(task_id):
-        if task_id == first.id:
+    def typed_params(operation, task, vault):
+        if task.id == first.id:
             raise ZeroDivisionError("a bug of ours")
-        return await real(task_id)
+        return real(operation, task, vault)
 
-    monkeypatch.setattr(world.stores.tasks, "history", history)
+    monkeypatch.setattr(attempt_module, "typed_params", typed_params)
     with catalogue_with(operation), caplog.at_level(logging.ERROR):
         async with Running(world, Worker(W1, world.around, wakeup)):
             await settled()

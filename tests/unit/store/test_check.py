@@ -74,7 +74,7 @@ def test_nothing_is_wrong_whatever_happened_to_tasks(tmp_path):
         ("UPDATE tasks SET worker_id = NULL WHERE state = 'running'", "its worker is nobody"),
         ("UPDATE tasks SET ended_at = NULL WHERE state = 'succeeded'", "ended at no time"),
         ("UPDATE tasks SET ended_at = '2026' WHERE state = 'waiting'", "waiting and ended at 2026"),
-        ("INSERT INTO lanes VALUES ('x', 1, '2026', NULL)", "lane x is there and none"),
+        ("INSERT INTO lanes VALUES ('x', 1, '2026', NULL, '2026')", "lane x is there and none"),
         ("DELETE FROM lanes", "is not there"),
         ("UPDATE lanes SET head = head + 1", "its oldest unfinished task is"),
         ("UPDATE lanes SET worker_id = NULL", "is held by nobody, its task by tester"),

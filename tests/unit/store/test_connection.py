@@ -125,7 +125,7 @@ def test_every_statement_fits_the_schema(name):
         ("first_from", (1, "2"), "SEARCH tasks USING COVERING INDEX tasks_by_time"),
         ("last_to", (1, "2"), "SEARCH tasks USING COVERING INDEX tasks_by_time"),
         ("next_in_lane", ("l",), "SEARCH tasks USING INDEX tasks_waiting"),
-        ("ready_lanes", ("2", 1), "SEARCH lanes USING INDEX lanes_ready"),
+        ("ready_lanes", ("2", 1), "SEARCH lanes USING INDEX lanes_turn"),
         ("next_ready", (), "SCAN lanes USING INDEX lanes_ready"),
         ("held", ("w",), "SEARCH tasks USING INDEX tasks_running"),
     ],

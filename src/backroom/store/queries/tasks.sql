@@ -140,13 +140,14 @@ DELETE FROM attempts WHERE task_id = ?
 
 -- add_lane --
 -- a lane that is there already keeps its head: the new task queues behind it
-INSERT INTO lanes (lane, head, ready_at) VALUES (?, ?, ?) ON CONFLICT (lane) DO NOTHING
+INSERT INTO lanes (lane, head, ready_at, turn_at) VALUES (?, ?, ?, ?)
+ON CONFLICT (lane) DO NOTHING
 
 -- hold_lane --
 UPDATE lanes SET worker_id = ? WHERE lane = ? AND head = ?
 
 -- ready_lane --
-UPDATE lanes SET worker_id = NULL, ready_at = ? WHERE lane = ? AND head = ?
+UPDATE lanes SET worker_id = NULL, ready_at = ?1, turn_at = ?1 WHERE lane = ?2 AND head = ?3
 
 -- lane_head --
 SELECT head FROM lanes WHERE lane = ?
@@ -156,14 +157,15 @@ SELECT head FROM lanes WHERE lane = ?
 SELECT key, due_at FROM tasks WHERE state = 'waiting' AND lane = ? ORDER BY key LIMIT 1
 
 -- move_lane --
-UPDATE lanes SET head = ?, ready_at = ?, worker_id = NULL WHERE lane = ?
+UPDATE lanes SET head = ?1, ready_at = ?2, turn_at = ?2, worker_id = NULL WHERE lane = ?3
 
 -- drop_lane --
 DELETE FROM lanes WHERE lane = ?
 
 -- ready_lanes --
--- oldest first, so that a long lane can't keep a fresh one waiting
-SELECT head FROM lanes WHERE worker_id IS NULL AND ready_at <= ? ORDER BY ready_at LIMIT ?
+-- one that had nothing to do comes before those that had their turn (docs/adr/0030)
+SELECT head FROM lanes WHERE worker_id IS NULL AND turn_at <= ?1 AND +ready_at <= ?1
+ORDER BY turn_at LIMIT ?2
 
 -- next_ready --
 SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1
@@ -175,7 +177,7 @@ FROM lanes l JOIN tasks t ON t.key = l.head WHERE l.lane = ?
 
 -- hurry --
 -- scheduled tasks keep their own moment: their lanes are their ids
-UPDATE lanes SET ready_at = :now
+UPDATE lanes SET ready_at = :now, turn_at = :now
 WHERE worker_id IS NULL AND ready_at > :now
   AND EXISTS (SELECT 1 FROM tasks t WHERE t.key = lanes.head AND t.execute_at IS NULL)
 

@@ -59,8 +59,19 @@ FROM lanes l JOIN tasks t ON t.key = l.head WHERE l.lane = $1
 -- next_ready --
 SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1
 
--- any_ready --
-SELECT 1 FROM lanes WHERE worker_id IS NULL AND ready_at <= $1 LIMIT 1
+-- ready_heads --
+-- who claims them looks again: nothing is locked
+WITH head AS MATERIALIZED (
+    SELECT head, turn_at FROM lanes WHERE worker_id IS NULL AND turn_at <= $1 AND ready_at <= $1
+    ORDER BY turn_at LIMIT $2)
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
+       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
+       parent_id, before, after
+FROM head JOIN tasks ON key = head ORDER BY turn_at
+
+-- claim --
+SELECT refusals, is_ready FROM backroom_claim($1, $2, $3, $4)
 
 -- take --
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
@@ -74,7 +85,7 @@ SELECT refusals, is_ready FROM backroom_write($1, $2, $3)
 
 -- hurry --
 -- scheduled tasks keep their own moment: their lanes are their ids
-UPDATE lanes SET ready_at = $1
+UPDATE lanes SET ready_at = $1, turn_at = $1
 WHERE lane IN (
     SELECT l.lane FROM lanes l JOIN tasks t ON t.key = l.head
     WHERE l.worker_id IS NULL AND l.ready_at > $1 AND t.execute_at IS NULL
