@@ -52,7 +52,8 @@ class SqliteTaskStore:
             return any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
 
         async def write() -> None:
-            is_ready = await self._writer.run(piece)
+            is_urgent = any(change.task.version == 1 for change in changes)  # somebody waits
+            is_ready = await self._writer.run(piece, is_urgent=is_urgent)
             self._on_written()
             if is_ready:
                 self._on_ready()
@@ -128,7 +129,7 @@ class SqliteTaskStore:
             heads: Any = connection.execute(_SQL.ready_lanes, (stamp(now), limit)).fetchall()
             return [_claim_head(connection, head, worker_id, now) for (head,) in heads]
 
-        claimed = await self._writer.run(piece)
+        claimed = await self._writer.run(piece, is_urgent=True)
         self._on_written()
         return claimed
 

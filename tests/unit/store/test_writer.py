@@ -1,11 +1,14 @@
 import asyncio
+import itertools
 import threading
+from contextlib import asynccontextmanager
 
 import pytest
 
 from backroom.domain.errors import StaleTask, StoreUnavailable
+from backroom.store import writer as writer_module
 from backroom.store.connection import MEMORY, connect
-from backroom.store.writer import MAX_GROUP, Writer
+from backroom.store.writer import MAX_GROUP, MIN_GROUP, Writer
 
 
 @pytest.fixture
@@ -91,7 +94,60 @@ async def test_whole_group_is_refused_when_the_database_itself_fails(connection)
     writer.close()
 
 
-async def test_those_that_wait_share_a_commit_up_to_a_limit(connection):
+@asynccontextmanager
+async def held_up(writer):
+    """The thread is busy with a piece until the end of the block; then it takes what waits."""
+    release, is_held = threading.Event(), threading.Event()
+
+    def hold(_connection):
+        is_held.set()
+        release.wait()
+
+    held = asyncio.ensure_future(writer.run(hold))
+    await asyncio.to_thread(is_held.wait)
+    yield
+    release.set()
+    await held
+
+
+async def test_urgent_pieces_go_first_and_leave_others_every_second_place(connection):
+    writer = Writer(connection)
+    done = []
+
+    def note(name):
+        return lambda _connection: done.append(name)
+
+    async with held_up(writer):
+        waiting = [asyncio.ensure_future(writer.run(note(name))) for name in "abc"]
+        waiting += [
+            asyncio.ensure_future(writer.run(note(name), is_urgent=True)) for name in "1234"
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert done == ["1", "a", "2", "b", "3", "c", "4"]
+    writer.close()
+
+
+async def test_group_is_small_when_its_commit_takes_no_longer_than_a_piece(connection, monkeypatch):
+    moments = iter(range(1_000_000))  # a second from look to look, so a commit is worth one group
+    monkeypatch.setattr(writer_module, "perf_counter", lambda: next(moments))
+    writer = Writer(connection)
+    done, commits = [], []
+    connection.set_commit_hook(lambda: commits.append(len(done)) or False)
+    async with held_up(writer):
+        waiting = [
+            asyncio.ensure_future(writer.run(lambda _connection, n=n: done.append(n)))
+            for n in range(2 * MIN_GROUP + 1)
+        ]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert commits == [0, MIN_GROUP, 2 * MIN_GROUP, 2 * MIN_GROUP + 1]
+    writer.close()
+
+
+async def test_those_that_wait_share_a_commit_up_to_a_limit(connection, monkeypatch):
+    moments = itertools.accumulate(itertools.cycle((1, 1, 1_000)))  # commits take very long
+    monkeypatch.setattr(writer_module, "perf_counter", lambda: next(moments))
     writer = Writer(connection)
     done, commits = [], []
     connection.set_commit_hook(lambda: commits.append(len(done)) or False)
