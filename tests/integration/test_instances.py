@@ -234,7 +234,7 @@ def test_the_cluster_names_each_broker_and_whether_it_answers(world):
     path = f"{world.instance_path}/manage/cluster"
     brokers = world.admin.get(path).json["cluster"]["brokers"]
     assert [(one["host"], one["port"], one["broker_id"]) for one in brokers] == [
-        (broker.host, broker.port, broker.id) for broker in world.instance.brokers
+        (broker.host, broker.port, str(broker.id)) for broker in world.instance.brokers
     ]
     assert all(one["health"] for one in brokers)
     world.lose_brokers()

@@ -176,7 +176,7 @@ class TagsBody(msgspec.Struct, frozen=True):
 class ClusterBrokerBody(msgspec.Struct, frozen=True):
     host: str
     port: int
-    broker_id: int  # [D] example; a text in ShowCluster
+    broker_id: str  # [D] the models of all SDKs; [P] Terraform fails on the number of the example
     health: bool
 
 
@@ -334,7 +334,7 @@ def encode_tags(instance: Instance) -> TagsBody:
 def encode_cluster(instance: Instance, alive: Collection[int]) -> ClusterBody:
     """`alive`: ids of the brokers that answer."""
     brokers = (
-        ClusterBrokerBody(broker.host, broker.port, broker.id, broker.id in alive)
+        ClusterBrokerBody(broker.host, broker.port, str(broker.id), broker.id in alive)
         for broker in instance.brokers
     )
     return ClusterBody(ClusterMembersBody(tuple(brokers)))
