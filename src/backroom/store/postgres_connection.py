@@ -15,7 +15,7 @@ from backroom.store.queries import load
 
 T = TypeVar("T")
 
-MOST = 8  # connections of one process, beside the one that listens
+MOST = 8  # connections of one process, beside the one that listens and the one for beats
 CONNECT_S = 1.0
 CALL_S = 1.5  # a call that takes longer is given up: the API answers within 2 s
 MIGRATE_S = 60.0

@@ -1,5 +1,7 @@
 """InstanceStore and ClusterStore on PostgreSQL: versioned documents, a few columns to search by."""
 
+import asyncio
+
 import msgspec
 
 from backroom.domain.errors import StaleTask
@@ -7,9 +9,12 @@ from backroom.domain.filter import Page
 from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.instance import Instance, InstanceFilter
 from backroom.domain.stamps import stamp
-from backroom.store.postgres_connection import Postgres
+from backroom.store.batches import Batches
+from backroom.store.postgres_connection import CALL_S, Postgres, translating
 from backroom.store.postgres_rows import escaped, optional_escaped
 from backroom.store.queries import load
+
+MOST_LOADS = 500  # by one statement
 
 _SQL = load("postgres/instances")
 _encode = msgspec.json.Encoder().encode
@@ -55,12 +60,26 @@ class PostgresInstanceStore:
 
 
 class PostgresClusterStore:
+    """Many tasks look at their clusters all the time: those that look at once share a statement."""
+
     def __init__(self, postgres: Postgres) -> None:
         self._postgres = postgres
+        self._loads: Batches[tuple[InstanceId, str], tuple[bytes, int] | None] = Batches(
+            self._read, MOST_LOADS
+        )
 
     async def load(self, instance_id: InstanceId, part: str) -> tuple[bytes, int] | None:
-        row = await self._postgres.first(_SQL.cluster, instance_id, part)
-        return None if row is None else (row[0], row[1])
+        with translating():
+            async with asyncio.timeout(CALL_S):
+                return await self._loads.ask((instance_id, part))
+
+    async def _read(self, wanted: list[tuple[InstanceId, str]]) -> list[tuple[bytes, int] | None]:
+        keys = set(wanted)
+        rows = await self._postgres.fetch(
+            _SQL.clusters, [one for one, _ in keys], [part for _, part in keys]
+        )
+        found = {(row[0], row[1]): (row[2], row[3]) for row in rows}
+        return [found.get(key) for key in wanted]
 
     async def save(self, instance_id: InstanceId, part: str, document: bytes, version: int) -> None:
         if version == 1:

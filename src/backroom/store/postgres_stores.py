@@ -36,11 +36,12 @@ class PostgresStores:
         self, url: str, vault: Vault, on_ready: Callable[[], None], clock: Clock | None = None
     ) -> None:
         self._postgres = postgres = Postgres(url)
+        self._beats = Postgres(url, most=1)
         self._vault = vault
         database_clock = DatabaseClock()
         self.clock = clock or database_clock
         self.journal = PostgresJournal(postgres, self.clock)
-        self.tasks = PostgresTaskStore(postgres, on_ready, self.journal.ring)
+        self.tasks = PostgresTaskStore(postgres, self._beats, on_ready, self.journal.ring)
         self.finder = PostgresTaskFinder(postgres)
         self.instances = PostgresInstanceStore(postgres)
         self.clusters = PostgresClusterStore(postgres)
@@ -103,3 +104,4 @@ class PostgresStores:
 
     def close(self) -> None:
         self._postgres.close()
+        self._beats.close()

@@ -36,24 +36,40 @@ _SQL = load("postgres/tasks")
 
 
 class PostgresTaskStore:
-    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it."""
+    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
+
+    `beats` is a connection on which no other work is before a beat: who is late with it is taken
+    for dead.
+    """
 
     def __init__(
-        self, postgres: Postgres, on_ready: Callable[[], None], on_written: Callable[[], None]
+        self,
+        postgres: Postgres,
+        beats: Postgres,
+        on_ready: Callable[[], None],
+        on_written: Callable[[], None],
     ) -> None:
         self._postgres = postgres
+        self._beats = beats
         self._writer = PostgresWriter(postgres, on_ready, on_written)
         self._on_ready = on_ready
         self._on_written = on_written
         self._records: Batches[TaskId, TaskRecord | None] = Batches(self._read, MOST_RECORDS)
+        self._tasks: Batches[TaskId, Task | None] = Batches(self._read_tasks, MOST_RECORDS)
         self._doubtful: set[str] = set()  # connections on which a claim may still be on its way
 
     async def write(self, *changes: Change) -> None:
         await self._writer.write(changes)
 
     async def get(self, task_id: TaskId) -> Task | None:
-        row = await self._postgres.first(_SQL.task, task_id)
-        return None if row is None else rows.task(restored(row))
+        with translating():
+            async with asyncio.timeout(CALL_S):
+                return await self._tasks.ask(task_id)
+
+    async def _read_tasks(self, task_ids: list[TaskId]) -> list[Task | None]:
+        found = await self._postgres.fetch(_SQL.tasks, list(set(task_ids)))
+        tasks = {row[0]: rows.task(restored(row)) for row in found}
+        return [tasks.get(task_id) for task_id in task_ids]
 
     async def record(self, task_id: TaskId) -> TaskRecord | None:
         with translating():
@@ -130,10 +146,10 @@ class PostgresTaskStore:
         return None if row is None else datetime.fromisoformat(row[0])
 
     async def beat(self, worker_id: WorkerId, now: datetime) -> None:
-        await self._postgres.change(_SQL.beat, worker_id, stamp(now))
+        await self._beats.change(_SQL.beat, worker_id, stamp(now))
 
     async def dead_workers(self, beaten_before: datetime) -> list[WorkerId]:
-        found = await self._postgres.fetch(_SQL.dead_workers, stamp(beaten_before))
+        found = await self._beats.fetch(_SQL.dead_workers, stamp(beaten_before))
         return [WorkerId(row[0]) for row in found]
 
     async def held(self, worker_id: WorkerId) -> list[Task]:

@@ -7,7 +7,7 @@ from time import monotonic
 
 import asyncpg
 import pytest
-from tests.support.builders import NOW, PROJECT, W1, instance_id, make_task
+from tests.support.builders import NOW, PROJECT, W1, instance_id, known_id, make_task
 from tests.support.databases import PlainKeyVault, PostgresDatabase
 from tests.support.postgres_server import DATABASES
 
@@ -16,7 +16,7 @@ from backroom.domain.chain import GENESIS, ChainHead, first_broken
 from backroom.domain.errors import QuotaReached, StoreUnavailable
 from backroom.domain.filter import EventFilter
 from backroom.domain.task import Change, QueueLimits
-from backroom.store.postgres_connection import Postgres, migrate, migrations
+from backroom.store.postgres_connection import MOST, Postgres, migrate, migrations
 from backroom.store.postgres_stores import OtherKey, PostgresStores
 from backroom.store.postgres_tasks import PostgresTaskStore
 from backroom.store.vault import FileVault
@@ -222,10 +222,45 @@ async def test_other_process_is_woken_when_a_lane_may_be_ready(database):
     await until(lambda: len(one.woken) > before and one.journal.rung > rung)
 
 
+async def test_beat_lands_when_all_other_connections_are_busy(database):
+    database.open()
+    async with connected(database.url) as busy, connected(database.url) as beats:
+        tasks = PostgresTaskStore(busy, beats, lambda: None, lambda: None)
+        sleepers = [
+            asyncio.ensure_future(busy.run(lambda link: link.fetch("SELECT pg_sleep(30)"), 30))
+            for _ in range(MOST)
+        ]
+        await until(lambda: len(busy._pids) == MOST)
+        await tasks.beat(W1, NOW)
+        assert not any(one.done() for one in sleepers)
+        for one in sleepers:
+            one.cancel()
+        await asyncio.gather(*sleepers, return_exceptions=True)
+
+
+async def test_tasks_that_are_looked_at_together_share_a_statement(database, monkeypatch):
+    database.open()
+    made = [make_task(number) for number in range(9)]
+    async with connected(database.url) as postgres:
+        tasks = PostgresTaskStore(postgres, postgres, lambda: None, lambda: None)
+        for task in made:
+            await tasks.write(lifecycle.submit(task))
+        asked, fetch = [], postgres.fetch
+
+        async def noted(statement, *values):
+            asked.append(statement)
+            return await fetch(statement, *values)
+
+        monkeypatch.setattr(postgres, "fetch", noted)
+        found = await asyncio.gather(*(tasks.get(task.id) for task in made), tasks.get(known_id(1)))
+    assert [one and one.id for one in found] == [*(task.id for task in made), None]
+    assert len(asked) == 1
+
+
 async def test_held_waits_for_a_claim_that_may_be_on_its_way(database):
     database.open()
     async with connected(database.url) as postgres:
-        tasks = PostgresTaskStore(postgres, lambda: None, lambda: None)
+        tasks = PostgresTaskStore(postgres, postgres, lambda: None, lambda: None)
         lost = await postgres.connect()
         tasks._doubtful.add(lost.name)
         with pytest.raises(StoreUnavailable, match="still on its way"):

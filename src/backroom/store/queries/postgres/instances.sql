@@ -32,8 +32,10 @@ WHERE id = $6 AND version = $7
 -- delete_instance --
 DELETE FROM instances WHERE id = $1
 
--- cluster --
-SELECT document, version FROM cluster_parts WHERE instance_id = $1 AND part = $2
+-- clusters --
+-- a probe of the primary key and a row for each
+SELECT instance_id, part, document, version FROM cluster_parts
+WHERE (instance_id, part) IN (SELECT * FROM unnest($1::text[], $2::text[]))
 
 -- insert_cluster --
 INSERT INTO cluster_parts (instance_id, part, version, document) VALUES ($1, $2, $3, $4)

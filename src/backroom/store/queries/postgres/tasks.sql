@@ -4,12 +4,13 @@ SELECT id, name, user_name, user_id, params, state, created_at, updated_at, exec
        project_id, instance_id
 FROM tasks WHERE id = ANY ($1)
 
--- task --
+-- tasks --
+-- a probe of the unique index on id and a row for each
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
        due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
        parent_id, before, after
-FROM tasks WHERE id = $1
+FROM tasks WHERE id = ANY ($1)
 
 -- held --
 -- the partial index on running tasks: as many rows as there are leases
