@@ -14,14 +14,14 @@ from tests.support.processes import serving
 from tests.support.waiting import DEADLINE_S, wait_until
 
 from backroom.engine.rescuer import LEASE_S
-from backroom.operations.auto_create_topics import AUTO_CREATE_TOPICS, AutoCreateTopics
 from backroom.operations.extend_instance import EXTEND_INSTANCE, ExtendInstance
+from backroom.operations.modify_configs import MODIFY_CONFIGS, ModifyConfigs
 from backroom.service import Order
 from backroom.settings import Settings
 
 pytestmark = pytest.mark.slow
 
-QUICK = Order(operation=AUTO_CREATE_TOPICS, params=AutoCreateTopics(is_enabled=True), public={})
+QUICK = Order(operation=MODIFY_CONFIGS, params=ModifyConfigs(auto_create_topics=True), public={})
 RESUMED_WITHIN_S = 5.0  # beside the lease, where another worker must wait for that
 
 

@@ -75,12 +75,12 @@ def test_export_does_not_overwrite(data, dump):
 
 
 def test_migrate_says_from_where_to_where(data):
-    assert command("db", "migrate", "--data", data).stdout == "schema 2, up to date\n"
+    assert command("db", "migrate", "--data", data).stdout == "schema 3, up to date\n"
     older = data / "older"
     older.mkdir()
     connection = apsw.Connection(str(older / DATABASE_FILE))
     connection.close()
-    assert command("db", "migrate", "--data", older).stdout == "schema 0 -> 2\n"
+    assert command("db", "migrate", "--data", older).stdout == "schema 0 -> 3\n"
 
 
 def test_check_lists_what_is_wrong(data):
