@@ -70,6 +70,10 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
         "",
         "tasks that have not ended: 1,000 of one instance and kind, 200,000 of one project",
     ),
+    "rate_limit_per_s": (
+        "--rate-limit",
+        "requests a second of one user in one project, as many at once; beyond: 429",
+    ),
     "timings": ("", "how long the simulated brokers take, see below"),
     "kafka_timings": ("", "how long what is in them takes, see below"),
 }
@@ -128,6 +132,7 @@ SOURCES: Mapping[str, str] = {
     "INSTANCE_NOT_READY": "[D] the lists; [O] Terraform retries it",
     "INVALID_OFFSET": "[O] Terraform's comment",
     "UNAUTHENTICATED": _GUIDE,
+    "THROTTLED": "[D] API signing guide, error codes; that Retry-After comes with it [I]",
     "BODY_TOO_LARGE": _GUIDE,
     "HEADERS_TOO_LARGE": _GUIDE,
     "STORE_AWAY": "[D] code and text; that it comes with 503 [I]",

@@ -1,7 +1,7 @@
 """Wires adapters to the middle. The only module that names them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,27 @@ import msgspec
 from backroom.api.app import Application
 from backroom.api.authentication import Authentication
 from backroom.api.configs import ConfigHandlers
-from backroom.api.emulator import EmulatorHandlers, InOrder, emulator_routes, intercepted
+from backroom.api.emulator import (
+    EmulatorHandlers,
+    InOrder,
+    Interceptor,
+    emulator_routes,
+    guarded,
+    intercepted,
+)
 from backroom.api.following import Tails
 from backroom.api.health import HealthHandlers
 from backroom.api.iam import IamHandlers
+from backroom.api.injection import (
+    Injected,
+    InjectionHandlers,
+    UnreadNoted,
+    injection_routes,
+)
 from backroom.api.instances import InstanceHandlers
 from backroom.api.measures import Measures
 from backroom.api.native import NativeEventHandlers, NativeTaskHandlers
+from backroom.api.rate_limit import RateLimit, RateLimited
 from backroom.api.reassignment import ReassignmentHandlers
 from backroom.api.routes import Around, Route, RouteTable, as_it_is
 from backroom.api.streams import EventStreams
@@ -30,6 +44,7 @@ from backroom.api.watching import Watch
 from backroom.clock import SystemClock, VirtualClock
 from backroom.domain.errors import BackroomError, StoreUnavailable
 from backroom.emulator.controls import Emulator
+from backroom.emulator.faults import Faults
 from backroom.emulator.seeding import Seeding
 from backroom.emulator.transitions import Transitions
 from backroom.engine.surroundings import Surroundings
@@ -130,6 +145,7 @@ class Backroom:
     opened: Within
     alone: Within
     close: Callable[[], None]
+    limit: RateLimit
     emulator: Emulator | None
 
 
@@ -159,8 +175,10 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
     journal = stores.journal
     watch = Watch(journal, real, stopping)
     tails = Tails(journal, watch)
+    limit = RateLimit(settings.rate_limit_per_s)
     emulator = None if virtual is None else _emulator(settings, virtual, stores, vault)
     if emulator is not None:
+        emulator.on_reset.append(limit.restart)
         emulator.forget += [stores.forget, accounts.forget_failures, service.forget_usual]
     authentication = Authentication(
         accounts,
@@ -182,8 +200,10 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         NativeEventHandlers(
             service, instances, journal, EventStreams(tails, watch), authentication
         ),
-        around=_around(emulator),
-        more=_emulator_routes(settings, emulator),
+        around=_around(emulator, limit, stopping),
+        more=_emulator_routes(
+            settings, emulator, limit, lambda: {route.operation for route in table.routes}
+        ),
     )
 
     return Backroom(
@@ -215,6 +235,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         opened=stores.opened,
         alone=stores.alone,
         close=stores.close,
+        limit=limit,
         emulator=emulator,
     )
 
@@ -245,24 +266,41 @@ def _emulator(
     timings = msgspec.structs.replace(_kafka_timings(settings), moves_at_once=True)
     platform = SimulatedPlatform(stores.clusters, clock, AT_ONCE)
     kafka = SimulatedKafka(stores.clusters, platform, clock, timings)
-    transitions = Transitions(asked.transitions, clock, platform, kafka, same_step)
+    faults = Faults()
+    transitions = Transitions(asked.transitions, clock, platform, kafka, faults.wrap_step)
     whole = stores.whole
     assert whole is not None  # noqa: S101  for the type: other stores have been refused
     seeding = Seeding(stores.accounts, stores.instances, whole, platform, kafka, vault, clock)
-    return Emulator(clock, transitions, stores.tasks, whole, seeding)
+    return Emulator(clock, transitions, stores.tasks, whole, seeding, faults)
 
 
-def _around(emulator: Emulator | None) -> Around:
-    if emulator is None:
+def _around(emulator: Emulator | None, limit: RateLimit, stopping: asyncio.Event) -> Around:
+    interceptors: list[Interceptor] = []
+    if emulator is not None:
+        interceptors = [
+            UnreadNoted(emulator.unread),
+            InOrder(emulator),
+            Injected(emulator.faults, stopping),
+        ]
+    if emulator is not None or limit.per_s is not None:
+        interceptors.insert(0, RateLimited(limit))
+    if not interceptors:
         return as_it_is
-    interceptors = (InOrder(emulator),)
     return lambda route: intercepted(route, interceptors)
 
 
-def _emulator_routes(settings: Settings, emulator: Emulator | None) -> tuple[Route, ...]:
+def _emulator_routes(
+    settings: Settings,
+    emulator: Emulator | None,
+    limit: RateLimit,
+    operations: Callable[[], Collection[str]],
+) -> tuple[Route, ...]:
     if emulator is None or settings.emulator is None:
         return ()
-    return emulator_routes(EmulatorHandlers(emulator), is_open=settings.emulator.is_open)
+    is_open = settings.emulator.is_open
+    handlers = InjectionHandlers(emulator.faults, limit, emulator.unread, operations)
+    injections = tuple(guarded(one, is_open=is_open) for one in injection_routes(handlers))
+    return emulator_routes(EmulatorHandlers(emulator), is_open=is_open) + injections
 
 
 def is_shared(settings: Settings) -> bool:

@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     keep_most: int = KEEP_MOST  # ended tasks of one instance; 0: any number
     emulator: EmulatorSettings | None = None
     limits: QueueLimits = LIMITS
+    rate_limit_per_s: float | None = None  # requests of one user in one project
     timings: Timings = Timings()
     kafka_timings: KafkaTimings = KafkaTimings()
 

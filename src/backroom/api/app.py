@@ -13,8 +13,15 @@ from typing import Any
 import msgspec
 
 from backroom.api.authentication import Authentication, shows_any
+from backroom.api.connections import cut_off
 from backroom.api.errors import bug_response, error_response
-from backroom.api.exchange import Headers, Request, Response, wants_chinese
+from backroom.api.exchange import (
+    ConnectionDropped,
+    Headers,
+    Request,
+    Response,
+    wants_chinese,
+)
 from backroom.api.measures import Measures
 from backroom.api.routes import Route, RouteTable, decode
 from backroom.api.streams import pour
@@ -69,6 +76,9 @@ class Application:
             in_chinese = wants_chinese(scope["headers"])
             response = error_response(error, request_id, in_chinese=in_chinese)
         except ClientGone:
+            return
+        except ConnectionDropped:
+            cut_off(scope.get("client"))
             return
         except Exception:  # noqa: BLE001  the outermost: whatever it is, the client gets an answer
             _log.exception("request broke", extra={"request_id": request_id})

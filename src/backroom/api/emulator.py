@@ -124,10 +124,11 @@ def emulator_routes(handlers: EmulatorHandlers, *, is_open: bool) -> tuple[Route
             body_is_optional=True, status=204,
         ),
     )  # fmt: skip
-    return tuple(_guarded(route, is_open=is_open) for route in routes)
+    return tuple(guarded(route, is_open=is_open) for route in routes)
 
 
-def _guarded(route: Route, *, is_open: bool) -> Route:
+def guarded(route: Route, *, is_open: bool) -> Route:
+    """A control that is anybody's who can reach the port, or an admin's."""
     identity: Literal["none", "required"] = "none" if is_open else "required"
     if is_open:
         return replace(route, identity=identity)

@@ -141,6 +141,7 @@ TABLE: dict[type[errors.BackroomError], tuple[ErrorCode, _Detail]] = {
     errors.PartitionsExhausted: (ErrorCode.PARTITIONS_EXHAUSTED, _remaining),
     errors.KafkaUnavailable: (ErrorCode.INSTANCE_NOT_READY, _no_brokers),  # [O] it is retried
     errors.TooManyStreams: (ErrorCode.BUSY, _nothing),
+    errors.TooManyRequests: (ErrorCode.THROTTLED, _nothing),
     errors.StoreUnavailable: (ErrorCode.STORE_AWAY, _nothing),
 }
 
@@ -153,6 +154,8 @@ def error_response(error: errors.BackroomError, request_id: str, *, in_chinese: 
         headers.append((b"allow", str(error).encode()))
     if isinstance(error, (errors.StoreUnavailable, errors.TooManyStreams)):
         headers.append((b"retry-after", b"1"))
+    if isinstance(error, errors.TooManyRequests):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     return _body(code, text, request_id, headers)
 
 

@@ -74,6 +74,10 @@ def wants_chinese(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return any(name == b"x-language" and value.lower().startswith(b"zh") for name, value in headers)
 
 
+class ConnectionDropped(Exception):
+    """The client gets no answer: its connection ends."""
+
+
 class Response(msgspec.Struct):
     """One with a `stream` goes on with it behind its body, until the client leaves."""
 

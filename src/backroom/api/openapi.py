@@ -108,6 +108,7 @@ _ERROR_TEXTS: Final = {
     403: "The role may not do this.",
     404: "Missing, or another project's: the two look alike.",
     413: "The body is larger than 1 MiB.",
+    429: "More requests than --rate-limit allows; Retry-After says when.",
     494: "The headers are larger than 64 KiB.",
     500: "A bug of the server.",
     503: "The database is away just now, or too many streams are open.",
@@ -265,6 +266,8 @@ def _failures(route: Route) -> list[int]:
         may_fail.add(400)
     if route.identity != "none" or route.body is not None:
         may_fail.add(401)
+    if route.identity != "none":
+        may_fail.add(429)
     if route.identity != "none" and route.method != "GET":
         may_fail.add(403)
     if "{instance_id}" in route.template or "{task_id}" in route.template:

@@ -90,6 +90,14 @@ def serve(  # noqa: PLR0913  one parameter a flag
     i_know: Annotated[
         bool, typer.Option("--i-know", help="Bind anywhere with the generated keys.")
     ] = False,
+    rate_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="N",
+            help="Requests a second of one user; beyond: 429. [default: no limit]",
+            min=0.001,
+        ),
+    ] = None,
     emulator: Annotated[
         bool, typer.Option("--emulator", help="For tests: virtual time, faults, seeds, reset.")
     ] = False,
@@ -138,6 +146,7 @@ def serve(  # noqa: PLR0913  one parameter a flag
                 keep_most=keep_most,
                 is_empty=empty,
                 allows_generated_keys_anywhere=i_know,
+                rate_limit_per_s=rate_limit,
                 emulator=emulator_settings(
                     EmulatorFlags(emulator, clock_speed, frozen, transition or [], seed)
                 ),

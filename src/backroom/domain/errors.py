@@ -17,7 +17,7 @@ BackroomError
 │   ├── NotFound             missing, or another project's: the two look alike
 │   │   └── TaskNotFound · InstanceNotFound · RouteNotFound · TopicNotFound
 │   ├── MethodNotAllowed
-│   ├── BodyTooLarge · HeadersTooLarge · TooManyStreams
+│   ├── BodyTooLarge · HeadersTooLarge · TooManyStreams · TooManyRequests
 │   └── Conflict             legal in itself, but not now
 │       └── TaskInFlight · InstanceNotReady · NameTaken · QuotaReached · ProgressNotAvailable
 │           · ScheduleClosed · TaskEnded · TaskNotRetryable · ClientTokenReused
@@ -220,6 +220,12 @@ class HeadersTooLarge(Refused):
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
         self.limit_bytes = limit_bytes
+
+
+class TooManyRequests(Refused):
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
 class TooManyStreams(Refused):

@@ -9,8 +9,10 @@ from typing import Protocol
 from backroom.domain.ids import ProjectId, TaskId
 from backroom.domain.seed import Seed
 from backroom.domain.transition import TransitionPlan
+from backroom.emulator.faults import Faults
 from backroom.emulator.seeding import Seeding
 from backroom.emulator.transitions import Transitions
+from backroom.emulator.unread import Unread
 from backroom.ports import AdjustableClock, OpenTask, Snapshot, TaskStore, WholeStore
 
 ACCOUNTS = frozenset({"access_keys", "projects", "users"})
@@ -39,11 +41,19 @@ class Emulator:
         tasks: TaskStore,
         whole: WholeStore,
         seeding: Seeding,
+        faults: Faults,
     ) -> None:
         self.clock = clock
+        self.faults = faults
+        self.unread = Unread()
         self.transitions = transitions
         self.forget: list[Callable[[], None]] = [transitions.forget]
-        self.on_reset: list[Callable[[], None]] = [clock.restart, transitions.restart]
+        self.on_reset: list[Callable[[], None]] = [
+            clock.restart,
+            transitions.restart,
+            faults.restart,
+            self.unread.clear,
+        ]
         self._tasks = tasks
         self._whole = whole
         self._seeding = seeding

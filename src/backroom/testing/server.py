@@ -3,7 +3,7 @@
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from backroom.domain.errors import InvalidInput
 from backroom.domain.filter import Page
 from backroom.domain.ids import ProjectId
 from backroom.domain.instance import InstanceFilter
@@ -29,6 +30,7 @@ from backroom.server import running
 from backroom.settings import TLS_FOLDER, EmulatorSettings, Settings
 from backroom.testing.tasks import TaskView, timeline_of, view_of
 from backroom.wire.emulator import decode_plan, decode_speed, encode_plan
+from backroom.wire.faults import FaultBody, RateLimitBody, decode_fault, decode_rate
 from backroom.wire.seed import decode_seed
 
 if TYPE_CHECKING:
@@ -135,6 +137,19 @@ class InProcessServer:
     def transitions(self) -> "TransitionRules":
         return TransitionRules(self)
 
+    @property
+    def faults(self) -> "FaultRules":
+        return FaultRules(self)
+
+    def rate_limit(self, per_s: float | None, burst: int | None = None) -> None:
+        """Of each user; real seconds. None: no limit."""
+        checked = decode_rate(RateLimitBody(per_s=per_s, burst=burst))
+        self._do(_on_loop(lambda: self._on.backroom.limit.change(*checked)))
+
+    def unread_fields(self) -> dict[str, dict[str, int]]:
+        """What clients sent and nothing read, by operation, with how often."""
+        return self._on.emulator.unread.found
+
     def seed(self, seed: str | bytes | Path | Mapping[str, Any]) -> dict[str, str]:
         """Replace everything by the first project, its key, and this: a file, a text, or a dict.
 
@@ -145,7 +160,7 @@ class InProcessServer:
         return self.instance_ids()
 
     def reset(self, *, to_empty: bool = False) -> None:
-        """As at the start, or after the last seed: records, time, transitions."""
+        """As at the start, or after the last seed: records, time, transitions, no faults."""
         self._do(self._on.emulator.reset(to_empty=to_empty))
 
     def instance_ids(self) -> dict[str, str]:
@@ -230,6 +245,51 @@ class Clock:
             change()
 
         self._server._do(on_its_loop())  # noqa: SLF001
+
+
+class FaultRules:
+    """What calls and tasks meet. The fields are those of docs/wire/emulator.md."""
+
+    def __init__(self, server: InProcessServer) -> None:
+        self._server = server
+
+    def of_calls(self, operation: str, **fields: Any) -> str:
+        """`status` with `error_code`, `delay_s` or `drop`; `first`, `last`. Returns the rule's id.
+
+        Raises InvalidInput.
+        """
+        return self._add({"operation": operation, **fields})
+
+    def of_tasks(self, task: str, step: int | str, **fields: Any) -> str:
+        """The task fails at this step, by its name or counted from 1. Returns the rule's id.
+
+        Raises InvalidInput.
+        """
+        return self._add({"task": task, "step": step, **fields})
+
+    def injected(self, rule_id: str) -> int:
+        """How many calls or tasks have met the rule."""
+        faults = self._server._on.emulator.faults  # noqa: SLF001
+        return next(rule.injected for rule in faults.rules if rule.id == rule_id)
+
+    def clear(self) -> None:
+        self._server._do(_on_loop(self._server._on.emulator.faults.clear))  # noqa: SLF001
+
+    def _add(self, fields: Mapping[str, Any]) -> str:
+        live = self._server._on  # noqa: SLF001
+        try:
+            body = msgspec.convert(fields, FaultBody)
+        except msgspec.ValidationError as error:
+            raise InvalidInput("fault", str(error)) from None
+        operations = {route.operation for route in live.backroom.table.routes}
+        fault = decode_fault(body, operations)
+        add = live.emulator.faults.add
+        rule = self._server._do(_on_loop(lambda: add(fault, body.first, body.last)))  # noqa: SLF001
+        return rule.id
+
+
+async def _on_loop(change: Callable[[], T]) -> T:
+    return change()
 
 
 class TransitionRules:

@@ -207,6 +207,9 @@ class ErrorCode(Enum):
     BODY_TOO_LARGE = Text(413, "APIGW.0201", "Request entity too large. {}", "请求体过大。{}")
     HEADERS_TOO_LARGE = Text(494, "APIGW.0201", "Request headers too large. {}", "请求头过大。{}")
     INTERNAL = Text(500, "DMS.00500000", "Internal service error.", "服务内部错误。")
+    THROTTLED = Text(
+        429, "APIGW.0308", "The throttling threshold has been reached.", "请求超过流控阈值。"
+    )
     BUSY = Text(
         503, "DMS.111501025", "Query Busy. Please try again later.", "查询繁忙，请稍后重试。"
     )
