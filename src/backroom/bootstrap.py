@@ -60,6 +60,7 @@ from backroom.ports import (
     Journal,
     TaskFinder,
     TaskStore,
+    Tracer,
     Vault,
     WholeStore,
 )
@@ -149,7 +150,9 @@ class Backroom:
     emulator: Emulator | None
 
 
-def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
+def assemble(
+    settings: Settings, clock: Clock | None = None, tracer: Tracer | None = None
+) -> Backroom:
     """Wire everything; a SQLite store is opened at once, its schema brought up to date.
 
     Raises CannotServe, StoreUnavailable.
@@ -219,7 +222,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
         platform=platform,
         kafka=kafka,
         service=service,
-        application=Application(table, authentication, measures),
+        application=Application(table, authentication, measures, tracer),
         table=table,
         around=Surroundings(
             tasks,
@@ -229,6 +232,7 @@ def assemble(settings: Settings, clock: Clock | None = None) -> Backroom:
             vault,
             stopping,
             kafka,
+            tracer=tracer,
             wrap_step=same_step if emulator is None else emulator.transitions.wrap_step,
         ),
         wakeup=wakeup,

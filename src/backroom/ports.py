@@ -6,6 +6,7 @@ what a real Kafka, and a database shared by many processes, can keep.
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
@@ -577,6 +578,29 @@ class Snapshot(msgspec.Struct, frozen=True):
     tables: Mapping[str, Sequence[tuple[Any, ...]]]
 
 
+Facts = Mapping[str, str | int]
+
+
+class Span(Protocol):
+    def told(self, facts: Facts, *, name: str | None = None, is_error: bool = False) -> None:
+        """Say more about it before it ends. Nothing secret: others read it."""
+
+
+class Tracer(Protocol):
+    """Tells whoever follows work across processes what is done, and for how long."""
+
+    def request(
+        self, request_id: str, facts: Facts, came_with: str | None
+    ) -> AbstractContextManager[Span]:
+        """One request to us; `came_with` is its traceparent, whatever it holds."""
+
+    def work(self, name: str, facts: Facts, asked_by: str | None) -> AbstractContextManager[Span]:
+        """A part of what is being done; linked to the request with the id `asked_by`."""
+
+    def close(self) -> None:
+        """Ends within seconds."""
+
+
 class Vault(Protocol):
     def seal(self, plain: bytes) -> bytes: ...
 
@@ -592,6 +616,7 @@ __all__ = [
     "ClusterStore",
     "ConfigEntry",
     "ConfigResource",
+    "Facts",
     "History",
     "InstanceStore",
     "ItemError",
@@ -610,11 +635,13 @@ __all__ = [
     "PublicAddress",
     "Reassignment",
     "Snapshot",
+    "Span",
     "Tally",
     "TaskFinder",
     "TaskStore",
     "Topic",
     "TopicPartition",
+    "Tracer",
     "Vault",
     "WholeStore",
 ]

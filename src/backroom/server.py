@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, closing, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -33,6 +33,7 @@ from backroom.settings import (
     WORKER_FILE,
     Settings,
 )
+from backroom.tracing import tracing_of
 
 GRACE_S = 5.0  # for steps under way when the process is told to stop
 READY_WITHIN_S = 10.0
@@ -75,8 +76,9 @@ async def running(settings: Settings, stop: asyncio.Event) -> AsyncIterator[tupl
 
     `stop` is set when it can't go on; the end of the context then raises why.
     """
-    backroom = assemble(settings)
-    with closing(backroom):
+    tracing = tracing_of()
+    backroom = assemble(settings, tracer=tracing)
+    with closing(backroom), nullcontext() if tracing is None else closing(tracing):
         async with backroom.opened():
             await _refuse_to_emulate_on_records(backroom)
             # a first start has two slow parts: a password's hash and a CA

@@ -361,7 +361,8 @@ def make_world(data: Path, clock: Any = None, **settings: Any) -> World:
     """`clock`: another one that tests move."""
     clock = clock or MovableClock()
     database = settings.pop("database", "sqlite://")
-    backroom = assemble(Settings(data=data, database=database, **settings), clock)
+    tracer = settings.pop("tracer", None)
+    backroom = assemble(Settings(data=data, database=database, **settings), clock, tracer)
     runner, stack = asyncio.Runner(), AsyncExitStack()
     runner.run(stack.enter_async_context(backroom.opened()))
     runner.run(prepare(backroom))

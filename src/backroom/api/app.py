@@ -33,7 +33,9 @@ from backroom.domain.errors import (
     ProjectMismatch,
 )
 from backroom.domain.ids import NOWHERE
+from backroom.ports import Tracer
 
+INTERNAL_ERROR = 500  # this status and those above
 MAX_BODY = 1024 * 1024  # bytes
 MAX_DRAINED = 12 * MAX_BODY  # [D] the gateway's limit: a client that is cut off sees no answer
 BODILESS = (204, 304)  # No Content, Not Modified
@@ -52,9 +54,14 @@ class ClientGone(Exception):
 
 class Application:
     def __init__(
-        self, table: RouteTable, authentication: Authentication, measures: Measures
+        self,
+        table: RouteTable,
+        authentication: Authentication,
+        measures: Measures,
+        tracer: Tracer | None = None,
     ) -> None:
         self._table = table
+        self._tracer = tracer
         self._measures = measures
         self._authentication = authentication
         self._prefix = secrets.token_hex(10)  # of the request ids of this process
@@ -70,22 +77,15 @@ class Application:
         began = perf_counter()
         self._served += 1
         request_id = f"{self._prefix}{self._served:012x}"
-        try:
-            response = await self._answer(scope, receive, request_id)
-        except BackroomError as error:
-            in_chinese = wants_chinese(scope["headers"])
-            response = error_response(error, request_id, in_chinese=in_chinese)
-        except ClientGone:
+        if self._tracer is None:
+            response = await self._response(scope, receive, request_id)
+        else:
+            response = await self._traced(self._tracer, scope, receive, request_id)
+        if response is None:
             return
-        except ConnectionDropped:
-            cut_off(scope.get("client"))
-            return
-        except Exception:  # noqa: BLE001  the outermost: whatever it is, the client gets an answer
-            _log.exception("request broke", extra={"request_id": request_id})
-            response = bug_response(request_id)
-        self._measures.note(
-            scope.get("backroom.operation", "none"), response.status, perf_counter() - began
-        )
+        route: Route | None = scope.get("backroom.route")
+        operation = "none" if route is None else route.operation
+        self._measures.note(operation, response.status, perf_counter() - began)
         headers: Headers = [(b"x-request-id", request_id.encode()), *response.headers]
         if response.stream is not None:
             await pour(response, headers, receive, send)
@@ -97,6 +97,44 @@ class Application:
         body = b"" if scope["method"] == "HEAD" else response.body  # HTTP/2 breaks on one
         await send({"type": "http.response.body", "body": body})
 
+    async def _traced(
+        self, tracer: Tracer, scope: Scope, receive: Receive, request_id: str
+    ) -> Response | None:
+        """Until the answer is decided: an event stream goes on behind its span."""
+        method: str = scope["method"]
+        came_with = dict(scope["headers"]).get(b"traceparent")
+        facts = {"http.request.method": method, "backroom.request_id": request_id}
+        text = None if came_with is None else came_with.decode("latin-1")
+        with tracer.request(request_id, facts, text) as span:
+            response = await self._response(scope, receive, request_id)
+            route: Route | None = scope.get("backroom.route")
+            more = {} if route is None else {
+                "http.route": route.template, "backroom.call": route.operation,
+            }  # fmt: skip
+            status = 499 if response is None else response.status
+            span.told(
+                {"http.response.status_code": status, **more},
+                name=method if route is None else f"{method} {route.template}",
+                is_error=status >= INTERNAL_ERROR,
+            )
+        return response
+
+    async def _response(self, scope: Scope, receive: Receive, request_id: str) -> Response | None:
+        """None when nobody waits for it any more."""
+        try:
+            return await self._answer(scope, receive, request_id)
+        except BackroomError as error:
+            in_chinese = wants_chinese(scope["headers"])
+            return error_response(error, request_id, in_chinese=in_chinese)
+        except ClientGone:
+            return None
+        except ConnectionDropped:
+            cut_off(scope.get("client"))
+            return None
+        except Exception:  # noqa: BLE001  the outermost: whatever it is, the client gets an answer
+            _log.exception("request broke", extra={"request_id": request_id})
+            return bug_response(request_id)
+
     async def _answer(self, scope: Scope, receive: Receive, request_id: str) -> Response:
         method: str = scope["method"]
         raw_path: bytes = scope.get("raw_path") or scope["path"].encode()
@@ -105,7 +143,7 @@ class Application:
         _bound(headers, fields)
         body = await _body(scope["http_version"], fields, receive)
         route, parameters, is_well_formed = self._table.find(method, raw_path)
-        scope["backroom.operation"] = route.operation
+        scope["backroom.route"] = route
         request = Request(
             method, raw_path, scope["query_string"], headers, body, fields, request_id, parameters
         )

@@ -17,7 +17,7 @@ from backroom.domain.errors import (
     StoreUnavailable,
 )
 from backroom.domain.instance import instance_view
-from backroom.domain.lifecycle import Fault
+from backroom.domain.lifecycle import Fault, Verb
 from backroom.domain.task import (
     AttemptRecord,
     Change,
@@ -37,7 +37,7 @@ from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
 from backroom.operations.operation import Operation, Step, StepContext
 from backroom.operations.submission import typed_params
-from backroom.ports import History
+from backroom.ports import History, Span
 
 BROKEN_ATTEMPTS = 20  # of a bug of ours; a step has its operation's own
 LOST_IN_A_ROW = 50  # a task that brings down each worker that takes it must end some day
@@ -59,9 +59,35 @@ class Attempt:
         self._around = around
         self._clock = around.clock
         self._lease = (task.worker_id, task.epoch)
+        self._verb = "cut off"  # of what was written last
 
     async def run(self) -> None:
         """Go on until the task ended, waits, or was lost. Raises nothing but cancellation."""
+        task, tracer = self._task, self._around.tracer
+        if tracer is None:
+            await self._run()
+            return
+        facts = self._facts() | {"backroom.attempt": task.attempt, "backroom.epoch": task.epoch}
+        with tracer.work(f"attempt {task.name}", facts, task.request_id) as span:
+            try:
+                await self._run()
+            finally:
+                self._tell(span)
+
+    def _facts(self) -> dict[str, str | int]:
+        task = self._task
+        return {
+            "backroom.task_id": task.id,
+            "backroom.instance_id": task.instance_id,
+            "backroom.project_id": task.project_id,
+            "backroom.operation": task.name,
+        }
+
+    def _tell(self, span: Span) -> None:
+        is_error = self._verb in {Verb.RETRY, Verb.FAIL}
+        span.told({"backroom.outcome": str(self._verb)}, is_error=is_error)
+
+    async def _run(self) -> None:
         try:
             try:
                 await self._go_on()
@@ -70,6 +96,7 @@ class Attempt:
             except Exception as error:  # noqa: BLE001  a bug of ours must not hold the lane for ever
                 await self._break(error)
         except LeaseLost:
+            self._verb = "lost"
             _log.warning("lease lost", extra=self._fields())
 
     async def _break(self, error: Exception) -> None:
@@ -125,7 +152,7 @@ class Attempt:
             begun = recorded.get(step.name) or StepRecord(
                 name=step.name, position=position, state=StepState.RUNNING, started_at=self._now()
             )
-            if not await self._run_step(operation, context, step, begun):
+            if not await self._traced_step(operation, context, step, begun):
                 return
         # an earlier release had steps behind these, and ended before their last
         after = await self._instance_after()
@@ -163,6 +190,27 @@ class Attempt:
     async def _stop(self, operation: Operation[Any], context: StepContext[Any]) -> None:
         await self._undo(operation, context)
         await self._write(lambda task: lifecycle.stop(task, self._now()))
+
+    async def _traced_step(
+        self,
+        operation: Operation[Any],
+        context: StepContext[Any],
+        step: Step[Any],
+        begun: StepRecord,
+    ) -> bool:
+        tracer = self._around.tracer
+        if tracer is None:
+            return await self._run_step(operation, context, step, begun)
+        facts = self._facts() | {"backroom.step": step.name}
+        with tracer.work(f"step {step.name}", facts, None) as span:
+            self._verb = "cut off"
+            try:
+                return await self._run_step(operation, context, step, begun)
+            except LeaseLost:
+                self._verb = "lost"
+                raise
+            finally:
+                self._tell(span)
 
     async def _run_step(
         self,
@@ -336,7 +384,7 @@ class Attempt:
                 await self._store_back(error)
             else:
                 break
-        self._task = change.task
+        self._task, self._verb = change.task, change.event.verb
         if is_unsure and self._task.state is State.RUNNING:
             await self._refresh_when_back()
 

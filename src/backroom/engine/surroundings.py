@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from backroom.domain.ids import TaskId
 from backroom.engine.threads import Threads
 from backroom.operations.operation import StepWrapper, as_it_is
-from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Vault
+from backroom.ports import Clock, InstanceStore, KafkaAdmin, Platform, TaskStore, Tracer, Vault
 
 
 class Leftovers:
@@ -41,4 +41,5 @@ class Surroundings:
     kafka: KafkaAdmin
     leftovers: Leftovers = field(default_factory=Leftovers)
     threads: Threads = field(default_factory=Threads)
+    tracer: Tracer | None = None
     wrap_step: StepWrapper = as_it_is
