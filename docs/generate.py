@@ -103,7 +103,7 @@ LIMITS = (
     ("backroom.wire.tasks", "DEFAULT_LIMIT", "tasks", "a page of a list, if not said"),
     ("backroom.wire.tasks", "MAX_LIMIT", "tasks", "a page of a list, at most"),
     ("backroom.wire.signing", "CLOCK_SKEW_MAX", "", "between a signature's date and our clock"),
-    ("backroom.service", "RECEIPT_KEPT", "", "for a repeated `X-Client-Token`"),
+    ("backroom.service.submissions", "RECEIPT_KEPT", "", "for a repeated `X-Client-Token`"),
     ("backroom.engine.cleaner", "EVERY", "", "between two rounds of clearing old records"),
     ("backroom.engine.worker", "POLL_S", "s", "safety net beside wake-ups"),
     ("backroom.engine.rescuer", "LEASE_S", "s", "without a beat before a worker counts as dead"),

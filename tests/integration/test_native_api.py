@@ -5,7 +5,6 @@ import json
 import pytest
 from tests.support.bodies import CREATE_BODY
 
-from backroom import service as service_module
 from backroom.domain.account import Role
 
 MISSING = "0" * 32
@@ -320,7 +319,7 @@ def test_v2_shows_no_bulk_task(world):
 
 
 def test_bulk_over_the_limit_is_refused_with_nothing_written(world, monkeypatch):
-    monkeypatch.setattr(service_module, "BULK_MOST", 2)
+    monkeypatch.setattr("backroom.service.bulk_tasks.BULK_MOST", 2)
     for _ in range(3):
         world.submit()
     before = world.dump()

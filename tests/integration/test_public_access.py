@@ -246,7 +246,8 @@ def test_a_missing_instance_is_not_found_whatever_the_body(world):
 
 
 def test_too_many_open_tasks_are_refused(world, monkeypatch):
-    monkeypatch.setattr(world.backroom.service, "_limits", QueueLimits(3, 9))
+    submissions = world.backroom.service.submit.__self__
+    monkeypatch.setattr(submissions, "limits", QueueLimits(3, 9))
     for _ in range(3):
         world.bind()
     before = world.dump()

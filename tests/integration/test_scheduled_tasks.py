@@ -242,7 +242,7 @@ def race(world, monkeypatch):
 
         def start(task_id):
             racing = Racing(tasks, lambda: meanwhile(task_id))
-            monkeypatch.setattr(world.backroom.service, "_tasks", racing)
+            monkeypatch.setattr(world.backroom.service.reschedule.__self__, "_tasks", racing)
 
         return start
 

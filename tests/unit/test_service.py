@@ -20,7 +20,6 @@ from tests.support.builders import (
 from tests.support.engine_world import NoParams, make_operation
 from tests.support.queues import queued
 
-from backroom import service as module
 from backroom.domain import lifecycle
 from backroom.domain.account import Identity, Role
 from backroom.domain.errors import (
@@ -42,7 +41,7 @@ from backroom.operations.create_instance import CREATE_INSTANCE, CreateInstance
 from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.operations.operation import Operation
 from backroom.operations.public_ip import UNBIND_PUBLIC_IP, UnbindPublicIp
-from backroom.service import LIMITS, Order, TaskService, project_of
+from backroom.service import LIMITS, Order, TaskService, looking, project_of
 
 ID = instance_id()
 STRANGER = Identity(OTHER_PROJECT, USER, "stranger", Role.ADMIN)
@@ -277,7 +276,7 @@ async def test_progress_is_given_for_operations_that_have_one(world, service, mo
         name=UNBIND_PUBLIC_IP.name, params=UnbindPublicIp, steps=UNBIND_PUBLIC_IP.steps,
         prepare=UNBIND_PUBLIC_IP.prepare, has_progress=True,
     )  # fmt: skip
-    monkeypatch.setattr(module, "CATALOGUE", {long.name: long})
+    monkeypatch.setattr(looking, "CATALOGUE", {long.name: long})
     progress = await service.progress(PROJECT, ID, task.id)
     assert progress.task == task
     assert [event.verb for event in progress.history.events] == ["submit"]

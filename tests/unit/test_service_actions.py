@@ -20,7 +20,6 @@ from tests.support.builders import (
 )
 from tests.support.engine_world import NoParams, Steps, catalogue_with
 
-from backroom import service as module
 from backroom.domain import lifecycle
 from backroom.domain.account import Identity, Role
 from backroom.domain.errors import (
@@ -47,7 +46,16 @@ from backroom.operations.extend_instance import EXTEND_INSTANCE, ExtendInstance
 from backroom.operations.operation import Operation, Step
 from backroom.operations.public_ip import UNBIND_PUBLIC_IP, UnbindPublicIp
 from backroom.operations.restart_instance import RESTART_INSTANCE, RestartInstance
-from backroom.service import Bulk, ClientToken, Order, Retry, TaskService
+from backroom.service import (
+    Bulk,
+    ClientToken,
+    Order,
+    Retry,
+    TaskService,
+    actions,
+    bulk_tasks,
+    looking,
+)
 
 ID = instance_id()
 STRANGER = Identity(OTHER_PROJECT, USER, "stranger", Role.ADMIN)
@@ -80,7 +88,8 @@ def knows(monkeypatch):
 
     def add(operation):
         known = {**CATALOGUE, operation.name: operation}
-        monkeypatch.setattr(module, "CATALOGUE", known)
+        for module in (actions, looking):
+            monkeypatch.setattr(module, "CATALOGUE", known)
         context = catalogue_with(operation)
         context.__enter__()
         with_engine.append(context)
@@ -662,8 +671,8 @@ async def test_bulk_task_that_is_cancelled_stops_between_chunks(world, service, 
 async def test_more_than_may_be_done_at_once_is_refused_before_anything_is_written(
     world, service, monkeypatch
 ):
-    monkeypatch.setattr(module, "BULK_MOST", 3)
-    monkeypatch.setattr(module, "SEARCHED", 2)
+    monkeypatch.setattr(bulk_tasks, "BULK_MOST", 3)
+    monkeypatch.setattr(bulk_tasks, "SEARCHED", 2)
     await world.add_instance()
     for _ in range(3):
         await submitted(world, service)

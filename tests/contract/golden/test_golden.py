@@ -23,7 +23,7 @@ from backroom.ports import NewTopic, TopicPartition
 GOLDEN = Path(__file__).parents[2] / "golden"
 SAMPLES = sorted(GOLDEN.glob("*/*.json"))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CATALOGUE_USERS = ("backroom.wire.tasks", "backroom.service", "backroom.api.tasks")
+CATALOGUE_USERS = ("backroom.wire.tasks", "backroom.service.looking", "backroom.api.tasks")
 
 
 @pytest.fixture
@@ -48,7 +48,9 @@ def test_golden_sample(world, monkeypatch, path):
     for topic in given.get("topics", ()):
         add_topic(world, **topic)
     if "next_task_id" in given:
-        monkeypatch.setattr("backroom.service.new_task_id", lambda: given["next_task_id"])
+        monkeypatch.setattr(
+            "backroom.service.submissions.new_task_id", lambda: given["next_task_id"]
+        )
     for task in given.get("tasks", ()):
         world.do(world.backroom.tasks.write(change(world, **task)))
     answer = ask(world, **sample["request"])
