@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkkafka import v2
 
@@ -172,10 +173,22 @@ class Server:
         found = self._rows("WHERE id = ?", task_id)
         return found[0] if found else None
 
-    def all_stored(self) -> list[dict[str, str]]:
+    def all_stored(self, instance_id: str = "") -> list[dict[str, str]]:
         """Every background task of the instance, newest first."""
         where = "WHERE instance_id = ? AND kind = 'background' ORDER BY key DESC"
-        return self._rows(where, self.instance_id)
+        return self._rows(where, instance_id or self.instance_id)
+
+    def shown(self, instance_id: str) -> v2.ShowInstanceResponse | None:
+        try:
+            return self.independent.show_instance(v2.ShowInstanceRequest(instance_id=instance_id))
+        except ClientRequestException as refused:
+            if refused.status_code == 404:
+                return None
+            raise
+
+    def topics_of(self, instance_id: str) -> list[str]:
+        request = v2.ListInstanceTopicsRequest(instance_id=instance_id, limit="200")
+        return [topic.name for topic in self.independent.list_instance_topics(request).topics]
 
     def _rows(self, where: str, value: str) -> list[dict[str, str]]:
         columns = "id, name, user_name, user_id, params, state, created_at, updated_at"
