@@ -136,13 +136,14 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
     if settings.role == "worker":
         yield "worker"
         return
-    port = settings.port or _free_port(settings.host)
+    held = _held(settings.host, settings.port)
+    port = held.getsockname()[1]
     endpoint = f"{settings.scheme}://{_host_in_url(reachable(settings.host))}:{port}"
-    _require_free(settings.host, port)
     files = None if settings.is_plain_http else tls_files(settings.data / TLS_FOLDER)
     try:
         server = _server(backroom, port, files)
     except ssl.SSLError:
+        held.close()
         raise CannotServe(
             f"{settings.data / TLS_FOLDER}: server.pem and server.key can't be used; put good ones "
             "there, or empty the folder"
@@ -157,6 +158,7 @@ async def _http(backroom: Backroom) -> AsyncIterator[str]:
         backroom.around.stopping.set()  # event streams end, and nothing else keeps connections
         server.stop()  # type: ignore[no-untyped-call]  # granian has no types there
         await serving
+        held.close()
 
 
 def _server(backroom: Backroom, port: int, files: TlsFiles | None) -> Server:
@@ -284,23 +286,22 @@ def _host_in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _free_port(host: str) -> int:
-    with _listening(host, 0) as free:
-        port: int = free.getsockname()[1]
-        return port
+def _held(host: str, port: int) -> socket.socket:
+    """Bound for as long as the server is, and never listening: no other process gets the port.
 
-
-def _require_free(host: str, port: int) -> None:
-    """The server shares its port with others that allow it: ask without allowing."""
-    _listening(host, port).close()
-
-
-def _listening(host: str, port: int) -> socket.socket:
+    The server shares its port with whoever allows it, as this does: so it is asked first without
+    allowing, and of several processes that ask for any free port each gets one of its own.
+    """
     try:
-        return socket.create_server((host, port), family=_family(host))
+        with socket.create_server((host, port), family=_family(host)) as alone:
+            address = alone.getsockname() if port else (host, 0)
+        held = socket.socket(_family(host), socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
     except OSError as error:
         option = "--port" if port else "--host"
         raise CannotServe(f"{host}:{port}: {error.strerror}; choose another {option}") from None
+    return held
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -91,9 +91,11 @@ class Worker:
                 running.cancel()
             if self._running:
                 await asyncio.wait(self._running)
-            yield
-            self._is_recovered = False  # what is stored now may be held by this worker
-        self._wakeup.set()
+            try:
+                yield
+            finally:
+                self._is_recovered = False  # what is stored now may be held by this worker
+                self._wakeup.set()
 
     async def recover(self) -> None:
         """Take back at once what this worker holds but doesn't run: a former life left it."""

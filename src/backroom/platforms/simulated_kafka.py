@@ -395,7 +395,7 @@ class SimulatedKafka:
         metadata.settled_at = max(now, metadata.settled_at)
         while True:
             _finish(metadata)
-            copies = _copies(metadata, alive)
+            copies = _copies(metadata, alive) if _is_moving(metadata) else []
             rates = self._rates(copies, metadata)
             moving = [(copy, rate) for copy, rate in zip(copies, rates, strict=True) if rate > 0]
             if left_s <= 0 or not moving:
@@ -442,6 +442,10 @@ def _every_partition(metadata: _Metadata) -> Iterator[tuple[TopicPartition, _Par
     for name, topic in metadata.topics.items():
         for at, partition in enumerate(topic.partitions):
             yield TopicPartition(name, at), partition
+
+
+def _is_moving(metadata: _Metadata) -> bool:
+    return any(partition.move is not None for _, partition in _every_partition(metadata))
 
 
 def _copies(metadata: _Metadata, alive: Collection[int]) -> list[_Copy]:

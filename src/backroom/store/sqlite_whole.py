@@ -1,5 +1,6 @@
 """WholeStore on SQLite: tables as a whole, whatever is in them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -10,11 +11,11 @@ from backroom.domain.chain import GENESIS, digest_of, link
 from backroom.domain.errors import StaleTask
 from backroom.domain.ids import ProjectId, TaskId
 from backroom.domain.stamps import stamp
-from backroom.domain.task import Change
+from backroom.domain.task import Change, Task
 from backroom.ports import OpenTask, Snapshot
 from backroom.store import rows
 from backroom.store.connection import reading
-from backroom.store.ordering import BASE_SHIFT, count
+from backroom.store.ordering import BASE_SHIFT, LEVELS
 from backroom.store.queries import load
 from backroom.store.writer import Writer
 
@@ -40,8 +41,10 @@ class SqliteWholeStore:
 
     async def add_past(self, past: Sequence[Sequence[Change]]) -> None:
         def piece(connection: apsw.Connection) -> None:
-            for changes in past:
-                _put_ended(connection, changes)
+            keys = [_put_ended(connection, changes[-1].task) for changes in past]
+            blocks = Counter((level, key >> level) for key in keys for level in LEVELS)
+            counted = [(*block, live) for block, live in blocks.items()]
+            connection.executemany(_TASKS.add_to_count, counted)
             connection.executemany(_TASKS.put_step, _steps(past))
             connection.executemany(_TASKS.put_attempt, _attempts(past))
             events = [change for changes in past for change in changes]
@@ -69,24 +72,18 @@ class SqliteWholeStore:
         return self._read(statement).fetchall()
 
 
-def _put_ended(connection: apsw.Connection, changes: Sequence[Change]) -> None:
-    task = changes[-1].task
+def _put_ended(connection: apsw.Connection, task: Task) -> int:
+    """Its key."""
     row: Any = connection.execute(
-        _TASKS.append_to_stream,
-        {
-            "instance_id": task.instance_id,
-            "kind": task.kind.value,
-            "project_id": task.project_id,
-            "created_at": stamp(task.created_at),
-        },
+        _SQL.append_ended,
+        (task.instance_id, task.kind.value, task.project_id, stamp(task.created_at)),
     ).fetchone()
-    stream_id, ordinal, created_at, _ = row
-    connection.execute(_TASKS.close_in_stream, (stream_id,))
-    key = (stream_id << BASE_SHIFT) + ordinal
+    stream_id, ordinal, created_at = row
+    key: int = (stream_id << BASE_SHIFT) + ordinal
     connection.execute(_TASKS.insert_task, rows.inserted_task(key, task, created_at))
     if connection.changes() == 0:
         raise StaleTask(task.id, 0)
-    count(connection, key, 1)
+    return key
 
 
 def _steps(past: Sequence[Sequence[Change]]) -> list[rows.Row]:

@@ -1,0 +1,81 @@
+"""What the test kit may cost, in processor time, the best of some tries."""
+
+import os
+import subprocess
+import sys
+from time import process_time
+
+import pytest
+
+from backroom.testing.server import InProcessServer
+
+BUSY = os.getloadavg()[0] > (os.cpu_count() or 1)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        BUSY, reason="the machine is busy; the budgets are a quiet one's: again later"
+    ),
+]
+
+TRIES = 20
+OBJECTS = {
+    "keys": [{"access_key": f"AK{n}", "secret_key": "secret-key"} for n in range(5)],
+    "instances": [
+        {
+            "name": f"kafka-{n}",
+            "topics": [{"name": f"topic-{at}"} for at in range(4)],
+            "tasks": [{"operation": "restartInstance", "ago_s": 100 - at} for at in range(4)],
+        }
+        for n in range(11)
+    ],
+}  # 5 + 11 * 9 = 104
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = InProcessServer().start()
+    yield server
+    server.stop()
+
+
+def best_s(work, tries=TRIES):
+    taken = []
+    for _ in range(tries):
+        began = process_time()
+        work()
+        taken.append(process_time() - began)
+    return min(taken)
+
+
+def test_a_seed_of_100_objects_takes_less_than_10_ms(server):
+    assert best_s(lambda: server.seed(OBJECTS)) < 0.010
+
+
+def test_a_reset_to_100_objects_takes_less_than_10_ms(server):
+    server.seed(OBJECTS)
+
+    assert best_s(server.reset) < 0.010
+    assert len(server.instance_ids()) == 11
+
+
+def test_a_server_is_ready_in_less_than_300_ms():
+    def serve():
+        InProcessServer().start().stop()
+
+    assert best_s(serve, 3) < 0.300
+
+
+def test_import_takes_less_than_300_ms():
+    program = (
+        "import time\nbegan = time.process_time()\nimport backroom.testing.server\n"
+        "print(time.process_time() - began)"
+    )
+    taken = [
+        float(
+            subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+        )
+        for _ in range(3)
+    ]
+
+    assert min(taken) < 0.300
