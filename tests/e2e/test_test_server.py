@@ -161,3 +161,21 @@ def test_an_emulator_on_a_file_is_reset_and_comes_back(tmp_path):
             assert call("POST", f"{EMULATOR}/reset").status == 204
             assert call("GET", instance).json["status"] == "RUNNING"
             call.close()
+
+
+def test_a_task_goes_on_after_a_restart_although_time_had_been_moved(tmp_path):
+    with serving(tmp_path, "--emulator", "--http", "--frozen", "--transition", "*=2s") as server:
+        variables = environment(tmp_path)
+        signer = Signer(variables["CLOUD_SDK_AK"], variables["CLOUD_SDK_SK"])
+        call = Calls(server.endpoint, signer)
+        assert call("POST", f"{EMULATOR}/clock", {"advance_s": 86_400}).status == 200
+        instances = f"/v2/{variables['BACKROOM_PROJECT_ID']}/instances"
+        tasks = f"{instances}/{variables['BACKROOM_INSTANCE_ID']}/tasks"
+        action = {"action": "restart", "instances": [variables["BACKROOM_INSTANCE_ID"]]}
+        assert call("POST", f"{instances}/action", action).status == 200
+        assert call("GET", tasks).json["tasks"][0]["status"] == "CREATED"
+        call.close()
+    with serving(tmp_path, "--emulator", "--http", "--transition", "*=immediate") as server:
+        call = Calls(server.endpoint, signer)
+        assert call("GET", tasks).json["tasks"][0]["status"] == "SUCCESS"
+        call.close()

@@ -66,6 +66,7 @@ class Emulator:
 
     async def begin(self, seed: Seed | None) -> None:
         """Once, when all is stored that a first start stores."""
+        await self._tasks.hurry(self.clock.now())  # time may have been moved in a former life
         self._start = await self._whole.take()
         kept = {name: rows for name, rows in self._start.tables.items() if name in ACCOUNTS}
         self._empty = Snapshot(kept)
