@@ -118,6 +118,18 @@ LIMITS = (
 READ_VARIABLES = (
     ("BACKROOM_DATA", "every command", "data folder where `--data` is missing"),
     ("XDG_DATA_HOME", "every command", "where per-user data lies; `~/.local/share` if not set"),
+    ("BACKROOM_ENDPOINT", "commands that ask a server", "where `--endpoint` is missing"),
+    ("BACKROOM_PROJECT_ID", "the same", "where `--project-id` is missing"),
+    ("BACKROOM_INSTANCE_ID", "the same", "where `--instance` is missing"),
+    (
+        "CLOUD_SDK_AK`, `CLOUD_SDK_SK`, `CLOUD_SDK_SECURITY_TOKEN",
+        "the same",
+        "the key, where `--ak` and `--sk` are missing; `HUAWEICLOUD_SDK_...` after them",
+    ),
+    ("REQUESTS_CA_BUNDLE`, `SSL_CERT_FILE", "the same", "CAs, where `--ca` is missing"),
+    ("BACKROOM_INSTANCE_PASSWORD", "`backroom instances create`", "where `--password` is missing"),
+    ("LC_ALL`, `LC_MESSAGES`, `LANG", "the same", "Chinese messages where it begins with `zh`"),
+    ("NO_COLOR", "the same", "no colours"),
     ("BACKROOM_NEW_SK", "`backroom keys add`", "the secret key where `--sk` is missing"),
     ("BACKROOM_SK", "`backroom signature explain`", "the secret key to verify with"),
     ("BACKROOM_PYTHON", "`./run`", "the Python to make `.venv` with"),
@@ -193,7 +205,9 @@ def _commands() -> str:
     parts = [
         "# Commands\n",
         f"{root.help}\n",
-        "Exit status: 0 done, 1 refused or not as expected, 2 wrong usage.\n",
+        "Exit status: 0 done, 1 refused or not as expected, 2 wrong usage. Of commands that ask a",
+        "server: 1 a task failed, 3 one was cancelled, 4 time was up, 5 refused by the server or",
+        "unreachable, 130 after Ctrl-C.\n",
     ]
     parts.extend(_command(path, command) for path, command in walk(root, "backroom"))
     return "\n".join(parts)
@@ -214,7 +228,7 @@ def _command(path: str, command: Any) -> str:
     shown = " ".join([path, *(p.name.upper() for p in arguments)])
     parts = [f"## {path}\n", f"{inspect.cleandoc(command.help)}\n", f"`{shown} [OPTIONS]`\n"]
     rows = [
-        (_code(" ".join(p.opts)), _help(p), _code(_default(p)))
+        (", ".join(map(_code, p.opts)), _help(p), _code(_default(p)))
         for p in command.params
         if p.name != "help"
     ]

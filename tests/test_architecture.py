@@ -13,6 +13,7 @@ from backroom.audit.chains import BrokenChain
 from backroom.audit.checking import UnreadableBundle
 from backroom.audit_key import UnusableKey
 from backroom.bootstrap import CannotServe
+from backroom.cli import exits
 from backroom.cli.audit import NoSuchProject
 from backroom.cli.files import CanNotWrite
 from backroom.cli.keys import NoSuchKey
@@ -21,6 +22,7 @@ from backroom.domain import errors
 from backroom.engine.attempt import LeaseLost
 from backroom.engine.call import StepExited, TimedOut, WaitCancelled
 from backroom.environment import NoKeyPair
+from backroom.local_access import NoLocalAccess
 from backroom.operations.catalogue import CATALOGUE
 from backroom.store.transfer import NotEmpty, UnusableDump
 from backroom.wire.error_codes import ErrorCode
@@ -53,6 +55,13 @@ INTERNAL = {  # never shown to a client by design: a bug (500), or at home in th
     UnreadableBundle,
     UnusableDump,
     UnusableKey,
+    NoLocalAccess,
+    exits.AnswerLost,
+    exits.CallRefused,
+    exits.NoNativeApi,
+    exits.NotConnected,
+    exits.Unreachable,
+    exits.WrongInstance,
 }
 OURS = {"ShowOpenApi", "ShowHealth", "ShowReadiness", "ShowMetrics"}  # calls that no vendor has
 OLDER = {"CreateReassignmentTask", "ResizeInstance"}  # of older pages, or of Terraform

@@ -272,7 +272,7 @@ def _run_commands() -> list[str]:
 def test_shell_blocks_call_commands_that_exist(page):
     known = {path for path, _ in generate.walk(typer.main.get_command(app), "backroom")}
     for command in _commands(page):
-        for called in re.findall(r"backroom ((?:[a-z]+ ?)+)", command):
+        for called in re.findall(r"backroom ((?:[a-z]+(?:-[a-z]+)* ?)+)", command):
             path = f"backroom {called.strip()}"
             assert any(path == k or path.startswith(f"{k} ") for k in known), command
         if command.startswith("./run "):

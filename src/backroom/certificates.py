@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backroom.bootstrap import CannotServe
+from backroom.data_folder import AUTHORITY_FILE
 
 HOSTS = ("127.0.0.1", "localhost", "::1")
 
@@ -21,7 +22,7 @@ class TlsFiles(NamedTuple):
 
 def tls_files(folder: Path) -> TlsFiles:
     return TlsFiles(
-        folder / "ca.pem",
+        folder / AUTHORITY_FILE,
         folder / "server.pem",
         folder / "server.key",
         folder / "truststore.p12",

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from backroom.bootstrap import Backroom
 from backroom.certificates import make_certificates
+from backroom.data_folder import last_served
 from backroom.domain.account import AccessKey
 from backroom.domain.errors import BackroomError
 from backroom.domain.filter import Page
 from backroom.domain.instance import InstanceFilter
 from backroom.first_start import DEMO_INSTANCE, USER_NAME
-from backroom.server import last_served
+from backroom.local_access import first_choice
 from backroom.settings import PASSWORD_FILE, TLS_FOLDER, Settings
 
 
@@ -59,11 +60,10 @@ def _trust(settings: Settings) -> dict[str, str]:
 
 
 async def _key(backroom: Backroom) -> AccessKey:
-    """The generated key; once that is revoked, the first of the permanent ones."""
-    keys = [key for key in await backroom.account_store.access_keys() if key.expires_at is None]
-    if not keys:
+    key = first_choice(await backroom.account_store.access_keys())
+    if key is None:
         raise NoKeyPair("there is no key pair; make one: backroom keys add --help")
-    return min(keys, key=lambda key: (not key.is_generated, key.created_at))
+    return key
 
 
 def _endpoint(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from granian.server.embed import Server
 
 from backroom.bootstrap import Backroom, CannotServe, assemble, shown_database
 from backroom.certificates import TlsFiles, make_certificates, tls_files
+from backroom.data_folder import ServerFile
 from backroom.domain.ids import WorkerId
 from backroom.engine.cleaner import Cleaner
 from backroom.engine.rescuer import Rescuer
@@ -37,23 +38,6 @@ from backroom.tracing import tracing_of
 
 GRACE_S = 5.0  # for steps under way when the process is told to stop
 READY_WITHIN_S = 10.0
-
-
-class ServerFile(msgspec.Struct, frozen=True):
-    """What other commands read: where this data folder was last served, and from which database."""
-
-    endpoint: str
-    pid: int
-    database: str | None = None
-
-
-def last_served(data: Path) -> ServerFile | None:
-    """None where nothing says so, or nothing that can be read."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode((data / SERVER_FILE).read_bytes(), type=ServerFile)
-    return None
-
-
 YOUNG_OBJECTS = 50_000  # a request makes some hundred that die with it: collect more rarely
 
 

@@ -1,10 +1,21 @@
 """What can be set, from flags and environment. Read once, frozen."""
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from backroom.data_folder import (
+    AUDIT_KEY_FILE,
+    DATABASE_FILE,
+    EMULATOR_FILE,
+    KEY_FILE,
+    LOCK_FILE,
+    PASSWORD_FILE,
+    SERVER_FILE,
+    TLS_FOLDER,
+    WORKER_FILE,
+    default_data,
+)
 from backroom.domain.seed import Seed
 from backroom.domain.task import QueueLimits
 from backroom.domain.transition import TransitionPlan
@@ -14,15 +25,22 @@ from backroom.platforms.simulated_kafka import KafkaTimings
 from backroom.service import LIMITS
 
 REGION = "cn-north-4"
-DATABASE_FILE = "backroom.sqlite"
-KEY_FILE = "secret.key"  # what secrets are sealed with
-AUDIT_KEY_FILE = "audit.key"  # what exported events are signed with
-PASSWORD_FILE = "user.sealed"  # noqa: S105  a file name: the generated user's password, sealed
-EMULATOR_FILE = "emulator"  # in a folder whose records an emulator may throw away
-LOCK_FILE = "serving.lock"
-SERVER_FILE = "server.json"  # where the server was last reached
-WORKER_FILE = "worker.id"
-TLS_FOLDER = "tls"
+
+__all__ = [
+    "AUDIT_KEY_FILE",
+    "DATABASE_FILE",
+    "EMULATOR_FILE",
+    "KEY_FILE",
+    "LOCK_FILE",
+    "PASSWORD_FILE",
+    "REGION",
+    "SERVER_FILE",
+    "TLS_FOLDER",
+    "WORKER_FILE",
+    "EmulatorSettings",
+    "Settings",
+    "default_data",
+]
 
 
 class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,12 +78,3 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def scheme(self) -> str:
         return "http" if self.is_plain_http else "https"
-
-
-def default_data() -> Path:
-    """$BACKROOM_DATA, else the place where this system keeps a user's data."""
-    chosen = os.environ.get("BACKROOM_DATA")
-    if chosen:
-        return Path(chosen)
-    shared = os.environ.get("XDG_DATA_HOME")
-    return (Path(shared) if shared else Path.home() / ".local" / "share") / "backroom"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -12,9 +13,11 @@ from backroom.api.exchange import Request
 from backroom.domain.errors import InvalidInput
 from backroom.operations.operation import Operation
 from backroom.service import ClientToken, Order
+from backroom.wire.native import decode_reason
 from backroom.wire.signing_canonical import canonical_query
 
 HEADER: Final = b"x-client-token"
+REASON: Final = b"x-backroom-reason"
 _FORM: Final = re.compile(rb"[!-~](?:[ -~]{0,62}[!-~])?")
 
 
@@ -47,8 +50,20 @@ def order_of(
         public=public,
         request_id=request.request_id,
         execute_at=execute_at,
+        reason=_reason(request),
         client_token=client_token(request),
     )
+
+
+def _reason(request: Request) -> str | None:
+    """Percent-encoded UTF-8, since headers are ASCII. Raises InvalidInput."""
+    text = request.header(REASON)
+    if text is None:
+        return None
+    try:
+        return decode_reason(unquote_to_bytes(text).decode())
+    except UnicodeDecodeError:
+        raise InvalidInput("X-Backroom-Reason", "must be percent-encoded UTF-8") from None
 
 
 def _digest(request: Request) -> bytes:

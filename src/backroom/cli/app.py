@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from backroom import __version__
+from backroom.cli.output import Format
 from backroom.domain.errors import BackroomError
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ def main() -> None:
     try:
         app()
     except BackroomError as error:
-        sys.exit(f"backroom: {error}")
+        typer.echo(f"backroom: {error}", err=True)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -210,9 +212,44 @@ def serve_tests(  # noqa: PLR0913  one parameter a flag
     run(run_test_server(emulator, port, tls=tls, empty=empty, as_json=as_json))
 
 
-def _mount() -> None:
-    from backroom.cli import audit, database, keys, signature  # noqa: PLC0415
+@app.command(epilog="Example: backroom doctor --data ./data")
+def doctor(
+    data: Data = None,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", help="For people or for programs.")
+    ] = Format.TABLE,
+    lang: Annotated[
+        str | None, typer.Option("--lang", metavar="en|zh", help="[default: the locale's]")
+    ] = None,
+) -> None:
+    """Look for what is wrong with a server on this machine, and say what to do.
 
+    Data folder, server and port, certificates, clock, database, Java, Maven, PostgreSQL. Exit
+    code 0 if nothing is broken, 1 if something is; a warning breaks nothing.
+    """
+    from backroom.cli.doctor import examine  # noqa: PLC0415
+
+    examine(data, output, lang)
+
+
+def _mount() -> None:
+    from backroom.cli import (  # noqa: PLC0415
+        audit,
+        database,
+        instances,
+        keys,
+        reassign,
+        schedule,
+        signature,
+        tasks,
+        topics,
+    )
+
+    app.add_typer(tasks.app, name="tasks", help="Tasks: look, wait, cancel, retry, export.")
+    app.add_typer(instances.app, name="instances", help="Instances: look, create, change, delete.")
+    app.add_typer(topics.app, name="topics", help="Topics of an instance: list, create, delete.")
+    app.add_typer(reassign.app, name="reassign", help="Partitions to other brokers: plan, start.")
+    app.add_typer(schedule.app, name="schedule", help="Scheduled tasks: list, move, cancel.")
     app.add_typer(keys.app, name="keys", help="Key pairs: add, list, revoke.")
     app.add_typer(audit.app, name="audit", help="Events: verify, export, the key that signs.")
     app.add_typer(database.app, name="db", help="Database: migrate, check, export, import.")

@@ -36,7 +36,7 @@ def located(data: Path | None, database: str | None = None) -> "Settings":
 
 
 def chosen(data: Path | None, database: str | None) -> "Settings":
-    from backroom.server import last_served  # noqa: PLC0415
+    from backroom.data_folder import last_served  # noqa: PLC0415
     from backroom.settings import Settings, default_data  # noqa: PLC0415
 
     folder = (data or default_data()).absolute()

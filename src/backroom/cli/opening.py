@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 from backroom.bootstrap import Backroom, assemble
+from backroom.data_folder import last_served
 from backroom.domain.errors import BackroomError
-from backroom.server import last_served
 from backroom.settings import DATABASE_FILE, Settings, default_data
 
 

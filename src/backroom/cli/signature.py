@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 
 
-@app.command()
+@app.command(epilog="Example: backroom signature check tests/golden/signature-vectors.json")
 def check(
     file: Annotated[Path, typer.Argument(help="Vectors as JSON.", show_default=False)],
     *,
@@ -26,8 +26,6 @@ def check(
     The file is {"vectors": [...]} or a bare list; each vector has id, sk, method, target,
     headers, body_base64, now and expect. Exit code 0 if every verdict is as expected, 1 if
     not, 2 if the file can't be read.
-
-    Example: backroom signature check tests/golden/signature-vectors.json
     """
     from backroom.cli.recorded_requests import UnreadableRecord, read_vectors  # noqa: PLC0415
     from backroom.cli.signature_reports import judge, print_outcome, say  # noqa: PLC0415
@@ -47,7 +45,7 @@ def check(
     raise typer.Exit(1 if wrong else 0)
 
 
-@app.command()
+@app.command(epilog="Example: BACKROOM_SK=... backroom signature explain request.txt")
 def explain(
     file: Annotated[
         str, typer.Argument(help="A vector as JSON or a raw HTTP request; - for standard input.")
@@ -61,8 +59,6 @@ def explain(
     The secret key comes from the environment, else from the record, never from the command
     line. The clock is the record's "now", else the request's own X-Sdk-Date. Exit code 0 if
     the request is accepted, 1 if it is refused, 2 if it can't be read.
-
-    Example: BACKROOM_SK=... backroom signature explain request.txt
     """
     from backroom.cli.recorded_requests import (  # noqa: PLC0415
         UnreadableRecord,
@@ -83,7 +79,7 @@ def explain(
 
 
 def _give_up(file: object, error: Exception) -> NoReturn:
-    from backroom.cli.signature_reports import printable  # noqa: PLC0415
+    from backroom.cli.output import printable  # noqa: PLC0415
 
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     typer.echo(printable(f"{file}: {' '.join(text.split())}"), err=True)

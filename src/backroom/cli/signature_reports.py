@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 import typer
 
+from backroom.cli.output import printable
 from backroom.cli.recorded_requests import Vector, clock_of, credential_of, wire_form
 from backroom.wire import signing
 
@@ -56,13 +57,6 @@ def judge(vector: Vector) -> Outcome:
 
 def say(text: str, fg: str | None = None) -> None:
     typer.secho(printable(text), fg=fg)
-
-
-def printable(text: str) -> str:
-    # what was recorded came from strangers: no escape sequence may reach the terminal
-    return "".join(
-        letter if letter.isprintable() or letter == "\n" else ascii(letter)[1:-1] for letter in text
-    )
 
 
 def print_outcome(outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ from tests.support.postgres_server import DATABASES
 from tests.support.world import MovableClock
 
 from backroom.bootstrap import assemble
+from backroom.data_folder import ServerFile
 from backroom.database import exported, filled, migrated, wrong
 from backroom.domain.errors import StoreUnavailable
 from backroom.domain.filter import Page
@@ -24,7 +25,6 @@ from backroom.domain.ids import WorkerId
 from backroom.domain.instance import InstanceFilter
 from backroom.domain.task import State
 from backroom.engine.rescuer import LEASE_S, Rescuer
-from backroom.server import ServerFile
 from backroom.settings import KEY_FILE, SERVER_FILE, Settings
 from backroom.store.transfer import NotEmpty, UnusableDump
 
