@@ -48,10 +48,7 @@ def first_choice(keys: Iterable[AccessKey]) -> AccessKey | None:
 
 
 def _served(data: Path) -> ServerFile:
-    try:
-        served = last_served(data)
-    except (OSError, msgspec.MsgspecError):
-        raise NoLocalAccess(f"{data} can't be read; choose another --data") from None
+    served = last_served(data)
     if served is None:
         raise NoLocalAccess(f"no server has run on {data}")
     return served

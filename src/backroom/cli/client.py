@@ -5,6 +5,7 @@ Over http.client, since a command's first output has 300 ms, imports included.
 
 import json
 import os
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -98,6 +99,7 @@ class Client:
         self._now = now
         self._pause = pause
         self._link: HTTPConnection | None = None
+        self._stream: HTTPConnection | None = None
         url = urlsplit(server.endpoint)
         is_url = url.scheme in {"http", "https"} and url.hostname and not url.query
         if not is_url or _OUTSIDE_URL & set(server.endpoint):
@@ -111,6 +113,13 @@ class Client:
         if self._link is not None:
             self._link.close()
             self._link = None
+
+    def interrupt(self) -> None:
+        """End the stream that another thread reads."""
+        link = self._stream
+        if link is not None and link.sock is not None:
+            with suppress(OSError):
+                link.sock.shutdown(socket.SHUT_RDWR)
 
     @property
     def is_backroom(self) -> bool:
@@ -139,7 +148,7 @@ class Client:
         call = Call(
             path=path, query={"after": str(after)}, headers=[("Accept", "text/event-stream")]
         )
-        link = self._connection(QUIET_S)
+        link = self._stream = self._connection(QUIET_S)
         with closing(link):
             try:
                 answer = self._sent(link, call, is_signed=True)

@@ -6,7 +6,7 @@ import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -79,10 +79,7 @@ def examine(data: Path | None, form: Format, lang: str | None) -> None:
         raise typer.BadParameter("must be en or zh", param_hint="--lang")
     choose(lang)
     folder = (data or default_data()).absolute()
-    served: ServerFile | None = None
-    with suppress(OSError, msgspec.MsgspecError):
-        served = last_served(folder)
-    findings = list(findings_of(Surroundings(folder, served)))
+    findings = list(findings_of(Surroundings(folder, last_served(folder))))
     output = Output(form)
     output.rows([msgspec.to_builtins(finding) for finding in findings], _COLUMNS)
     broken = sum(finding.verdict == "broken" for finding in findings)

@@ -92,10 +92,9 @@ def _connection_options(  # noqa: PLR0913  one parameter a flag
 
     if (ak is None) is not (sk is None):
         raise typer.BadParameter("go together", param_hint="--ak, --sk")
-    if lang is not None:
-        if lang not in LANGUAGES:
-            raise typer.BadParameter("must be en or zh", param_hint="--lang")
-        choose(lang)
+    if lang is not None and lang not in LANGUAGES:
+        raise typer.BadParameter("must be en or zh", param_hint="--lang")
+    choose(lang)
     secret = sys.stdin.readline().strip() if sk == "-" else sk
     return Connection(
         endpoint=endpoint,

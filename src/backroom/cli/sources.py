@@ -18,6 +18,7 @@ from backroom.wire.answers import steps_of
 FINAL_STATES: Final = frozenset({"succeeded", "failed", "cancelled"})
 SAFETY_S: Final = 15.0  # without news, all is looked at again
 AGAIN_S: Final = 2.0  # until a broken stream is opened again
+CLOSED_WITHIN_S: Final = 1.0  # a thread that is late dies with the command
 POLL_FIRST_S: Final = 2.0
 POLL_GROWTH: Final = 1.5
 POLL_MOST_S: Final = 15.0
@@ -82,6 +83,7 @@ class NativeSource:
         self._instance_id = instance_id
         self._rung: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ringer = Client(calls.client.server)
         self._over = threading.Event()
         self._all_again_at = time.monotonic() + SAFETY_S
 
@@ -117,6 +119,9 @@ class NativeSource:
 
     def close(self) -> None:
         self._over.set()
+        self._ringer.interrupt()
+        if self._thread is not None:
+            self._thread.join(CLOSED_WITHIN_S)
 
     def _listen(self, task_id: str) -> None:
         """From the task's last event on; what is looked at after that misses nothing."""
@@ -128,7 +133,7 @@ class NativeSource:
         self._thread.start()
 
     def _ring(self, after: int) -> None:
-        calls = Calls(Client(self._calls.client.server))
+        calls = Calls(self._ringer)
         while not self._over.is_set():
             try:
                 for event in calls.stream(after, self._instance_id):
