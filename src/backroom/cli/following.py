@@ -89,16 +89,20 @@ class Follower:
 
     def follow_all(self) -> Followed:
         """What is in flight and what comes, until time is up."""
-        for seen in self._patiently(self._source.in_flight):
-            self._keep(seen)
+        self._keep_new()
         while not self._is_over():
             news = self._source.news(self._patience_s())
             if news is None:
-                for seen in self._patiently(self._source.in_flight):
-                    self._keep(seen)
+                self._keep_new()
             for task_id in self._due(news) if news is None else sorted(news):
                 self._look(task_id, is_known=False)
         return self.followed
+
+    def _keep_new(self) -> None:
+        """A list tells less than a look: what is known already stays as it was seen."""
+        for seen in self._patiently(self._source.in_flight):
+            if seen.id not in self.followed.seen:
+                self._keep(seen)
 
     def _look(self, task_id: str, *, is_known: bool = True) -> None:
         try:
