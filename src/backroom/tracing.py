@@ -1,6 +1,6 @@
 """Spans of OpenTelemetry, where the environment asks for them and the packages are there.
 
-A request is a trace of its own, whose ids are made of its request id (ADR 32): so an attempt, in
+A request is a trace of its own, whose ids are made of its request id (ADR 22): so an attempt, in
 whichever process, links to the request that asked for its task, and nothing is stored for it.
 """
 

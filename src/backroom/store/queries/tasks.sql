@@ -163,7 +163,7 @@ UPDATE lanes SET head = ?1, ready_at = ?2, turn_at = ?2, worker_id = NULL WHERE 
 DELETE FROM lanes WHERE lane = ?
 
 -- ready_lanes --
--- one that had nothing to do comes before those that had their turn (docs/adr/0030)
+-- one that had nothing to do comes before those that had their turn (docs/adr/0021)
 SELECT head FROM lanes WHERE worker_id IS NULL AND turn_at <= ?1 AND +ready_at <= ?1
 ORDER BY turn_at LIMIT ?2
 

@@ -1,6 +1,6 @@
 -- Whose turn it is: the lane with the least turn_at. As ready_at; less a minute for a lane that had
 -- nothing to do. And what is written takes no more statements than it needs: each costs some 20 us,
--- whatever it does (docs/adr/0030).
+-- whatever it does (docs/adr/0021).
 ALTER TABLE lanes ADD COLUMN turn_at text COLLATE "C";
 UPDATE lanes SET turn_at = ready_at;
 ALTER TABLE lanes ALTER COLUMN turn_at SET NOT NULL;
