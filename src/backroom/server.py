@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,7 @@ from backroom.bootstrap import Backroom, CannotServe, assemble, shown_database
 from backroom.certificates import TlsFiles, make_certificates, tls_files
 from backroom.data_folder import ServerFile
 from backroom.domain.ids import WorkerId
-from backroom.engine.cleaner import Cleaner
+from backroom.engine.cleaner import EVERY, Cleaner
 from backroom.engine.rescuer import Rescuer
 from backroom.engine.sweeper import Sweeper
 from backroom.engine.worker import POLL_S, Worker
@@ -38,6 +39,7 @@ from backroom.tracing import tracing_of
 
 GRACE_S = 5.0  # for steps under way when the process is told to stop
 READY_WITHIN_S = 10.0
+EMULATED_EVERY = timedelta(days=1)  # a year that flies by has 52,560 times ten minutes
 YOUNG_OBJECTS = 50_000  # a request makes some hundred that die with it: collect more rarely
 
 
@@ -94,14 +96,20 @@ async def _engine(backroom: Backroom, stop: asyncio.Event) -> AsyncIterator[None
     )
     rescuer = Rescuer(worker_id, backroom.around)
     settings = backroom.settings
-    cleaner = Cleaner(backroom.around, backroom.finder, settings.retention_days, settings.keep_most)
+    cleaner = Cleaner(
+        backroom.around,
+        backroom.finder,
+        settings.retention_days,
+        settings.keep_most,
+        EVERY if emulator is None else EMULATED_EVERY,
+    )
     sweeper = Sweeper(backroom.around, backroom.finder, backroom.account_store)
     runners: list[Worker | Rescuer | Cleaner | Sweeper] = [worker, cleaner]
     if emulator is None:
         runners += [rescuer, sweeper]  # else there is nobody to rescue from, and time may fly
-    else:
-        emulator.attach(worker)
     loops = [asyncio.create_task(loop.run()) for loop in runners]
+    if emulator is not None:
+        emulator.attach(worker, [loop.get_name() for loop in loops])
     for loop in loops:
         loop.add_done_callback(lambda _: stop.set())  # nothing would run tasks any more
     try:

@@ -481,3 +481,30 @@ def test_a_server_that_was_stopped_says_so():
 
     with pytest.raises(RuntimeError, match="start"):
         server.reset()
+
+
+def test_records_are_cleared_when_their_time_is_over(call, server, instance):
+    instance.restart()
+    assert instance.task()["status"] == "SUCCESS"
+    server.clock.advance(29 * 86_400)
+    assert len(server.tasks()) == 1
+    server.clock.advance(3 * 86_400)
+
+    assert server.tasks() == []
+
+
+def test_time_ends_some_day(server):
+    with pytest.raises(InvalidInput, match="advance_s"):
+        server.clock.advance(1e300)
+    with pytest.raises(InvalidInput, match="advance_s"):
+        server.clock.advance(-1)
+
+
+def test_official_clients_are_served_over_tls():
+    server = InProcessServer(tls=True).start()
+    try:
+        assert server.endpoint.startswith("https://")
+        assert server.ca_path.exists()
+        assert server.env["SSL_CERT_FILE"] == str(server.ca_path)
+    finally:
+        server.stop()

@@ -63,7 +63,9 @@ class EmulatorHandlers:
         return self._clock()
 
     async def advance_clock(self, request: Request) -> Response:
-        await self._emulator.advance(wire.decode_advance_s(request.json(wire.ClockMoveBody)))
+        body = request.json(wire.ClockMoveBody)
+        now = self._emulator.clock.now()
+        await self._emulator.advance(wire.decode_advance_s(body.advance_s, now))
         return self._clock()
 
     async def run_until_idle(self, _request: Request) -> Response:

@@ -59,10 +59,13 @@ class Emulator:
         self._seeding = seeding
         self._empty = self._start = NOTHING
         self._engine: Engine | None = None
+        self._loops: Collection[str] = ()
         self._moving = asyncio.Lock()
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Engine, loops: Collection[str]) -> None:
+        """`loops` are names of the asyncio tasks that run beside it, and wait when all is done."""
         self._engine = engine
+        self._loops = loops
 
     async def begin(self, seed: Seed | None) -> None:
         """Once, when all is stored that a first start stores."""
@@ -118,7 +121,10 @@ class Emulator:
                     await self.clock.next_wait()
 
     def _is_idle(self) -> bool:
-        return self._engine is None or self._engine.is_idle(self.clock.waiting)
+        waiting = self.clock.waiting
+        if not all(name in waiting for name in self._loops):
+            return False
+        return self._engine is None or self._engine.is_idle(waiting)
 
     async def advance(self, seconds: float) -> None:
         """From one moment that somebody waits for to the next, each time until all is settled."""

@@ -86,6 +86,11 @@ class Seeding:
 
     async def _first_owner(self) -> _Owner:
         keys = await self._accounts.access_keys()
+        if not keys:  # all were revoked
+            project = (await self._accounts.projects())[0]
+            user = _user(f"seed-{project.id}", project.id)
+            await self._accounts.add_user(user)
+            return _Owner(project.id, user)
         key = min(keys, key=lambda key: (not key.is_generated, key.created_at))
         return _Owner(
             key.project_id,

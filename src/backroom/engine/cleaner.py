@@ -28,11 +28,13 @@ class Cleaner:
         finder: TaskFinder,
         retention_days: float = RETENTION_DAYS,
         keep_most: int = KEEP_MOST,
+        every: timedelta = EVERY,
     ) -> None:
         self._around = around
         self._finder = finder
         self._retention = timedelta(days=retention_days)
         self._keep_most = keep_most
+        self._every = every
 
     async def run(self) -> None:
         clock = self._around.clock
@@ -41,7 +43,7 @@ class Cleaner:
                 await self.round()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
-            await clock.wait(self._around.stopping, clock.now() + EVERY)
+            await clock.wait(self._around.stopping, clock.now() + self._every)
 
     async def round(self) -> int:
         """Returns how many records were cleared."""

@@ -29,7 +29,7 @@ from backroom.environment import environment
 from backroom.server import running
 from backroom.settings import TLS_FOLDER, EmulatorSettings, Settings
 from backroom.testing.tasks import TaskView, timeline_of, view_of
-from backroom.wire.emulator import decode_plan, decode_speed, encode_plan
+from backroom.wire.emulator import decode_advance_s, decode_plan, decode_speed, encode_plan
 from backroom.wire.faults import FaultBody, RateLimitBody, decode_fault, decode_rate
 from backroom.wire.seed import decode_seed
 
@@ -236,8 +236,7 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Returns when everything that was due by then is done."""
-        if seconds < 0:
-            raise ValueError("time never goes back")
+        seconds = decode_advance_s(seconds, self.now)
         self._server._do(self._server._on.emulator.advance(seconds))  # noqa: SLF001
 
     def _do(self, change: Any) -> None:

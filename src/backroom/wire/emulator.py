@@ -1,5 +1,6 @@
 """The emulator controls' JSON (docs/wire/emulator.md)."""
 
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from backroom.ports import AdjustableClock, OpenTask
 
 READS_MOST: Final = 1_000_000
 SPEED_MOST: Final = 10_000.0
+LAST_YEAR: Final = 9_000  # four digits, and room for what lies ahead of it
 ADVANCE_MOST_S: Final = 10 * 366 * 86_400.0
 
 
@@ -46,10 +48,12 @@ def decode_speed(speed: float) -> float:
     return speed
 
 
-def decode_advance_s(body: ClockMoveBody) -> float:
-    if not 0.0 <= body.advance_s <= ADVANCE_MOST_S:
+def decode_advance_s(advance_s: float, now: datetime) -> float:
+    if not 0.0 <= advance_s <= ADVANCE_MOST_S:
         raise InvalidInput("advance_s", f"must be from 0 to {ADVANCE_MOST_S:.0f} seconds")
-    return body.advance_s
+    if (now + timedelta(seconds=advance_s)).year > LAST_YEAR:
+        raise InvalidInput("advance_s", f"must not lead beyond the year {LAST_YEAR}")
+    return advance_s
 
 
 class OpenTaskBody(msgspec.Struct, frozen=True):
