@@ -310,6 +310,21 @@ def test_bulk_cancel_and_bulk_retry_are_tasks_of_their_own(world):
     assert states.count("succeeded") == 3
 
 
+def test_bulk_delete_clears_what_has_ended_and_nothing_else(world):
+    done = world.submit()
+    world.run_until_idle()
+    waiting = world.submit()
+    answer = bulk(world, "delete", filter={"name": "bindInstancePublicIp"}, reason="tidying")
+    assert answer.status == 202
+    world.run_until_idle()
+    record = shown(world, answer.json["task_id"])
+    assert (record["kind"], record["name"], record["state"]) == ("bulk", "bulkDelete", "succeeded")
+    assert record["params"]["task_count"] == 1
+    assert record["steps"][-1]["output"] == {"done": 1, "skipped": 0, "reasons": []}
+    assert world.admin.get(f"/backroom/v1/{world.project_id}/tasks/{done}").status == 404
+    assert shown(world, waiting)["state"] == "succeeded"
+
+
 def test_v2_shows_no_bulk_task(world):
     task_id = bulk(world, "cancel", filter={"state": "running"}).json["task_id"]
     assert world.admin.get(world.tasks_path).json["tasks"] == []
@@ -342,6 +357,8 @@ def test_bulk_over_the_limit_is_refused_with_nothing_written(world, monkeypatch)
         ("cancel", {"filter": {"state": "waiting"}, "from_step": True}, "DMS.00400005"),
         ("cancel", {"filter": {"state": "waiting"}, "reason": "x" * 1001}, "DMS.00400062"),
         ("retry", {"filter": {"state": "waiting"}}, "DMS.00400062"),
+        ("delete", {"filter": {"state": "running"}}, "DMS.00400062"),
+        ("delete", {"filter": {"state": "failed"}, "from_step": True}, "DMS.00400005"),
         ("retry", {"filter": {"state": "failed"}, "from_step": "yes"}, "DMS.00400005"),
     ],
 )
@@ -367,6 +384,7 @@ def test_viewer_looks_and_changes_nothing(world):
         retry(world, task_id, viewer),
         bulk(world, "cancel", viewer, filter={"state": "waiting"}),
         bulk(world, "retry", viewer, filter={"state": "failed"}),
+        bulk(world, "delete", viewer, filter={"state": "failed"}),
     ):
         assert refused.error == (403, "DMS.00403002")
     assert world.dump()["tasks"] == before

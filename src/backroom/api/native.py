@@ -74,17 +74,24 @@ class NativeTaskHandlers:
         body = request.json(wire.BulkRetryBody)
         return await self._submit_bulk(request, body, (State.FAILED, State.CANCELLED))
 
+    async def bulk_delete_tasks(self, request: Request) -> Response:
+        body = request.json(wire.BulkDeleteBody)
+        return await self._submit_bulk(
+            request, body, (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+        )
+
     async def _submit_bulk(
         self,
         request: Request,
-        body: wire.BulkCancelBody | wire.BulkRetryBody,
-        states: tuple[State, State],
+        body: wire.BulkCancelBody | wire.BulkRetryBody | wire.BulkDeleteBody,
+        states: tuple[State, ...],
     ) -> Response:
         wanted, public = wire.decode_filter(body.filter, request.project_id, states)
         bulk = Bulk(
             wanted=wanted,
             public=public,
             retry=isinstance(body, wire.BulkRetryBody),
+            delete=isinstance(body, wire.BulkDeleteBody),
             from_step=isinstance(body, wire.BulkRetryBody) and body.from_step,
             reason=wire.decode_reason(body.reason),
             request_id=request.request_id,

@@ -16,6 +16,7 @@ from backroom.api.topics import TopicHandlers
 from backroom.operations.cancel_tasks import CANCEL_TASKS
 from backroom.operations.create_instance import CREATE_INSTANCE
 from backroom.operations.delete_instance import DELETE_INSTANCE
+from backroom.operations.delete_tasks import DELETE_TASKS
 from backroom.operations.extend_instance import EXTEND_INSTANCE
 from backroom.operations.modify_configs import MODIFY_CONFIGS
 from backroom.operations.public_ip import BIND_PUBLIC_IP, UNBIND_PUBLIC_IP
@@ -266,6 +267,12 @@ def route_table(  # noqa: PLR0913  one of each kind of handlers
                 "POST", NATIVE + "/tasks/bulk-retry", "BulkRetryTasks", native.bulk_retry_tasks,
                 needs_own_project=True, body=native_wire.BulkRetryBody,
                 answer=native_wire.SubmittedBody, status=202, submits=(RETRY_TASKS,),
+            ),
+            Route(
+                "POST", NATIVE + "/tasks/bulk-delete", "BulkDeleteTasks",
+                native.bulk_delete_tasks, needs_own_project=True,
+                body=native_wire.BulkDeleteBody, answer=native_wire.SubmittedBody, status=202,
+                submits=(DELETE_TASKS,),
             ),
             Route(
                 "GET", NATIVE + "/events", "ListProjectEvents", events.list_project_events,

@@ -6,6 +6,7 @@ from typing import Any
 from backroom.operations.cancel_tasks import CANCEL_TASKS
 from backroom.operations.create_instance import CREATE_INSTANCE
 from backroom.operations.delete_instance import DELETE_INSTANCE
+from backroom.operations.delete_tasks import DELETE_TASKS
 from backroom.operations.extend_instance import EXTEND_INSTANCE
 from backroom.operations.modify_configs import MODIFY_CONFIGS
 from backroom.operations.operation import Operation
@@ -25,6 +26,7 @@ _ALL: tuple[Operation[Any], ...] = (
     REASSIGN_PARTITIONS,
     CANCEL_TASKS,
     RETRY_TASKS,
+    DELETE_TASKS,
 )
 
 CATALOGUE = MappingProxyType({operation.name: operation for operation in _ALL})

@@ -1,4 +1,4 @@
-"""Tasks that cancel or retry many: what they act on is settled when they are accepted."""
+"""Tasks that cancel, retry or delete many: what they act on is settled when they are accepted."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from backroom.domain.ids import InstanceId, TaskId, new_task_id
 from backroom.domain.task import Kind, State, Task
 from backroom.operations.bulk import BULK_MOST, BulkParams
 from backroom.operations.cancel_tasks import CANCEL_TASKS, CancelTasks
+from backroom.operations.delete_tasks import DELETE_TASKS, DeleteTasks
 from backroom.operations.operation import Operation
 from backroom.operations.retry_tasks import RETRY_TASKS, RetryTasks
 from backroom.operations.submission import internal_params
@@ -27,11 +28,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Bulk(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do to all tasks that are found. `public` is the search as it was asked for."""
+    """What to do to all tasks that are found, cancel them by default.
+
+    `public` is the search as it was asked for.
+    """
 
     wanted: TaskSearch
     public: Mapping[str, Any]
     retry: bool
+    delete: bool = False
     from_step: bool = False
     reason: str | None = None
     request_id: str | None = None
@@ -48,7 +53,7 @@ class BulkTasks:
         self._clock = clock
 
     async def submit_bulk(self, identity: Identity, bulk: Bulk) -> Submitted:
-        """A task that cancels or retries all that is found now, whatever comes later.
+        """A task that cancels, retries or deletes all that is found now, whatever comes later.
 
         Raises InvalidInput where more than BULK_MOST match.
         """
@@ -76,9 +81,12 @@ class BulkTasks:
 
     def _bulk_task(self, identity: Identity, bulk: Bulk, task_ids: tuple[TaskId, ...]) -> Task:
         params: BulkParams = CancelTasks(task_ids)
+        operation: Operation[Any] = CANCEL_TASKS
         if bulk.retry:
             params = RetryTasks(task_ids, self._submissions.limits, bulk.from_step)
-        operation: Operation[Any] = RETRY_TASKS if bulk.retry else CANCEL_TASKS
+            operation = RETRY_TASKS
+        elif bulk.delete:
+            params, operation = DeleteTasks(task_ids), DELETE_TASKS
         now, task_id = self._clock.now(), new_task_id()
         public = {"filter": bulk.public, "task_count": len(task_ids)}
         return Task(

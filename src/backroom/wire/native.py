@@ -209,6 +209,11 @@ class BulkRetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
+class BulkDeleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    filter: FilterBody
+    reason: str | None = None
+
+
 def decode_search(query: Mapping[str, str], project_id: ProjectId) -> TaskSearch:
     """Lists by commas. Raises InvalidInput, for an unknown name, too: it would find too much."""
     for name in query:
