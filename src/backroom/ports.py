@@ -161,6 +161,66 @@ class TaskFinder(Protocol):
         """Drop those that are over."""
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """How many match of those looked at; `position` is where to go on, None where all were."""
+
+    count: int
+    position: Position | None
+
+
+class OutcomeTally(msgspec.Struct, frozen=True):
+    hour: datetime  # its begin, UTC
+    state: State
+    count: int
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """The lane of an instance: its head, since when that has been there, and how many in all."""
+
+    instance_id: InstanceId
+    open_count: int
+    head_id: TaskId
+    head_name: str
+    head_state: State
+    since: datetime
+
+
+class WorkerLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker's last beat, and the tasks of one project it holds."""
+
+    id: WorkerId
+    beat_at: datetime
+    running_count: int
+    oldest_claim_at: datetime | None
+
+
+class TaskFigures(Protocol):
+    """Counts and times of a project's tasks, for an overview."""
+
+    async def count(self, wanted: TaskSearch, after: Position | None) -> Counted:
+        """How many match, from there on; the cost of one call is bounded.
+
+        At once, whatever there is, where the tasks of instances and kinds are asked for.
+        """
+
+    async def outcomes(
+        self, project_id: ProjectId, since: datetime, until: datetime
+    ) -> list[OutcomeTally]:
+        """Of the tasks that ended since then and before `until`, by hour and state, in that order.
+
+        The cost grows with the number of all that ended then, of any project.
+        """
+
+    async def spans_s(self, project_id: ProjectId, name: str) -> list[float]:
+        """From first claim to end, of the last tasks of this name that succeeded; at most 200."""
+
+    async def queues(self, project_id: ProjectId, limit: int) -> list[Queue]:
+        """Lanes of instances that are not empty, the one whose head is oldest first."""
+
+    async def workers(self, project_id: ProjectId, limit: int) -> list[WorkerLoad]:
+        """The last to have beaten first."""
+
+
 class Journal(Protocol):
     """The events of each project, in the order they were committed; they are never changed."""
 
@@ -225,6 +285,9 @@ class AccountStore(Protocol):
     async def token(self, digest: str) -> Token | None: ...
 
     async def add_token(self, token: Token) -> None: ...
+
+    async def remove_token(self, digest: str) -> None:
+        """Gone, or was not there."""
 
     async def use_signature(self, digest: bytes, now: datetime, until: datetime) -> bool:
         """True for the first use of a signature in all processes; remembered until `until`."""
@@ -616,6 +679,7 @@ __all__ = [
     "ClusterStore",
     "ConfigEntry",
     "ConfigResource",
+    "Counted",
     "Facts",
     "History",
     "InstanceStore",
@@ -628,15 +692,18 @@ __all__ = [
     "NewPartitions",
     "NewTopic",
     "OpenTask",
+    "OutcomeTally",
     "Partition",
     "PartitionLog",
     "Place",
     "Platform",
     "PublicAddress",
+    "Queue",
     "Reassignment",
     "Snapshot",
     "Span",
     "Tally",
+    "TaskFigures",
     "TaskFinder",
     "TaskStore",
     "Topic",
@@ -644,4 +711,5 @@ __all__ = [
     "Tracer",
     "Vault",
     "WholeStore",
+    "WorkerLoad",
 ]

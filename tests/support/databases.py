@@ -18,6 +18,7 @@ from backroom.ports import (
     ClusterStore,
     InstanceStore,
     Journal,
+    TaskFigures,
     TaskFinder,
     TaskStore,
     Vault,
@@ -25,6 +26,7 @@ from backroom.ports import (
 from backroom.store.connection import MEMORY, connect, migrate
 from backroom.store.postgres_stores import PostgresStores
 from backroom.store.sqlite_accounts import SqliteAccountStore
+from backroom.store.sqlite_figures import SqliteTaskFigures
 from backroom.store.sqlite_finder import SqliteTaskFinder
 from backroom.store.sqlite_instances import SqliteClusterStore, SqliteInstanceStore
 from backroom.store.sqlite_journal import SqliteJournal
@@ -51,6 +53,7 @@ class Stores:
 
     tasks: TaskStore
     finder: TaskFinder
+    figures: TaskFigures
     journal: Journal
     instances: InstanceStore
     clusters: ClusterStore
@@ -111,6 +114,7 @@ def _stores(reader: Any, writer: Writer, vault: Vault) -> Stores:
     return Stores(
         tasks=SqliteTaskStore(reader, writer, lambda: woken.append(None), journal.ring),
         finder=SqliteTaskFinder(reader, writer),
+        figures=SqliteTaskFigures(reader),
         journal=journal,
         instances=SqliteInstanceStore(reader, writer),
         clusters=SqliteClusterStore(reader, writer),
@@ -168,6 +172,7 @@ class _Process:
         return Stores(
             tasks=wrapped(stores.tasks),
             finder=wrapped(stores.finder),
+            figures=wrapped(stores.figures),
             journal=wrapped(stores.journal),
             instances=wrapped(stores.instances),
             clusters=wrapped(stores.clusters),

@@ -43,6 +43,7 @@ LOCKED_NAMES_MOST: Final = 10_000  # some 3 MB
 
 KEY_LOCKED: Final = "AK access failed to reach the limit,forbidden."  # [D] same page
 TOKEN_REFUSED: Final = "decrypt token fail"  # noqa: S105  [D] same page
+KEY_REFUSED: Final = "The access key or the secret key is wrong."  # [I]
 LOGIN_REFUSED: Final = "The username or password is wrong."  # [I]
 LOGIN_LOCKED: Final = "login failed to reach the limit,forbidden."  # [I] after KEY_LOCKED
 
@@ -147,6 +148,40 @@ class Accounts:
         if user is None or await self._scoped(user, scope) is None:
             raise Unauthenticated(TOKEN_REFUSED)
         return await self._new_token(user, scope, token.expires_at)
+
+    async def issue_token_for_key(self, access_key: str, secret_key: str) -> tuple[str, Token]:
+        """A token with a key's project and role, for who shows the whole pair.
+
+        Not for a temporary key. Raises Unauthenticated, the same for a missing key as for a wrong
+        secret.
+        """
+        if self.is_locked(access_key):
+            raise Unauthenticated(KEY_LOCKED)
+        key = await self._store.access_key(access_key)
+        stored = secrets.token_hex() if key is None else key.secret_key
+        fits = hmac.compare_digest(_digest(secret_key), _digest(stored))
+        if key is None or not fits or key.token_digest is not None:
+            if key is not None:
+                self.note_failure(access_key)
+            raise Unauthenticated(KEY_REFUSED)
+        self.note_success(access_key)
+        text = secrets.token_urlsafe(48)
+        now = self._clock.now()
+        token = Token(
+            digest=_digest(text),
+            project_id=key.project_id,
+            user_id=key.user_id,
+            user_name=key.user_name,
+            role=key.role,
+            issued_at=now,
+            expires_at=now + TOKEN_LIFETIME,
+        )
+        await self._store.add_token(token)
+        return text, token
+
+    async def end_token(self, text: str) -> None:
+        """From now on it is as if it had never been issued."""
+        await self._store.remove_token(_digest(text))
 
     async def identify_token(self, text: str) -> Identity:
         """Raises Unauthenticated, the same for an unknown token as for one that has ended."""

@@ -122,6 +122,9 @@ class PostgresAccountStore:
             token.role.value, stamp(token.issued_at), optional_stamp(token.expires_at),
         )  # fmt: skip
 
+    async def remove_token(self, digest: str) -> None:
+        await self._postgres.change(_SQL.delete_token, escaped(digest))
+
     async def use_signature(self, digest: bytes, now: datetime, until: datetime) -> bool:
         with translating():
             async with asyncio.timeout(CALL_S):

@@ -24,10 +24,10 @@ class PostgresTaskFinder:
         self._postgres = postgres
 
     async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
-        bounds = _bounds(wanted, after)
+        bounds = search_bounds(wanted, after)
         range_of = getattr(_SQL, range_name(wanted))
         search = _SQL.search.replace("{range}", range_of)
-        found = await self._postgres.fetch(search, *bounds, *_conditions(wanted), limit)
+        found = await self._postgres.fetch(search, *bounds, *search_conditions(wanted), limit)
         tasks = [rows.task(restored(row)) for row in found]
         if len(found) == limit:
             return Found(tasks, Position(found[-1][9], found[-1][30]))
@@ -91,27 +91,29 @@ class PostgresTaskFinder:
         await self._postgres.change(_SQL.drop_old_receipts, stamp(now))
 
 
-def _bounds(wanted: TaskSearch, after: Position | None) -> tuple[Any, ...]:
+def search_bounds(
+    wanted: TaskSearch, after: Position | None, most: int = MOST_LOOKED_AT
+) -> tuple[Any, ...]:
     bounds = bounds_of(wanted, after)
     return (
         escaped(wanted.instance_id or wanted.project_id),
         escaped(bounds.at),
         bounds.key,
         bounds.created_from,
-        MOST_LOOKED_AT,
+        most,
     )
 
 
-def _conditions(wanted: TaskSearch) -> tuple[Any, ...]:
+def search_conditions(wanted: TaskSearch) -> tuple[Any, ...]:
     return (
         wanted.project_id,
-        _set(wanted.kinds),
-        _set(wanted.states),
-        _set(wanted.names),
+        word_set(wanted.kinds),
+        word_set(wanted.states),
+        word_set(wanted.names),
         optional_escaped(wanted.user),
         optional_escaped(wanted.text),
     )
 
 
-def _set(words: frozenset[Any]) -> list[str] | None:
+def word_set(words: frozenset[Any]) -> list[str] | None:
     return [escaped(str(word)) for word in sorted(words)] if words else None

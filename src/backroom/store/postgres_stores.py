@@ -9,6 +9,7 @@ from backroom.ports import Clock, Vault
 from backroom.store.postgres_accounts import PostgresAccountStore
 from backroom.store.postgres_clock import DatabaseClock
 from backroom.store.postgres_connection import LOCK, MIGRATE_S, Postgres, migrate, translating
+from backroom.store.postgres_figures import PostgresTaskFigures
 from backroom.store.postgres_finder import PostgresTaskFinder
 from backroom.store.postgres_instances import PostgresClusterStore, PostgresInstanceStore
 from backroom.store.postgres_journal import PostgresJournal
@@ -43,6 +44,7 @@ class PostgresStores:
         self.journal = PostgresJournal(postgres, self.clock)
         self.tasks = PostgresTaskStore(postgres, self._beats, on_ready, self.journal.ring)
         self.finder = PostgresTaskFinder(postgres)
+        self.figures = PostgresTaskFigures(postgres)
         self.instances = PostgresInstanceStore(postgres)
         self.clusters = PostgresClusterStore(postgres)
         self.accounts = PostgresAccountStore(postgres, vault)

@@ -39,6 +39,21 @@ def range_name(wanted: TaskSearch) -> str:
     return "of_project"
 
 
+def is_whole_streams(wanted: TaskSearch) -> bool:
+    """Whether all tasks of some streams are wanted: those are counted as they come and go."""
+    some = wanted.states, wanted.names, wanted.user, wanted.text
+    return not any((*some, wanted.created_from, wanted.created_to))
+
+
+def is_whole_range(wanted: TaskSearch) -> bool:
+    """Whether all tasks of the range are wanted, so that an index alone can count them.
+
+    Not for an instance: whose it is, only its tasks say.
+    """
+    some = wanted.instance_id, wanted.kinds, wanted.names, wanted.user, wanted.text
+    return not any(some) and wanted.states in (frozenset(), _OPEN, _UNWELL)
+
+
 def bounds_of(wanted: TaskSearch, after: Position | None) -> Bounds:
     start = after or AFTER_ALL
     at, key = start.created_at, start.key

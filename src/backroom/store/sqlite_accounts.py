@@ -119,6 +119,9 @@ class SqliteAccountStore:
 
         await self._writer.run(piece)
 
+    async def remove_token(self, digest: str) -> None:
+        await self._writer.run(lambda connection: connection.execute(_SQL.delete_token, (digest,)))
+
     async def use_signature(self, digest: bytes, now: datetime, until: datetime) -> bool:
         def piece(connection: apsw.Connection) -> bool:
             connection.execute(_SQL.drop_old_signatures, (stamp(now),))

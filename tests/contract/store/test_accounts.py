@@ -208,3 +208,13 @@ async def test_signature_is_good_again_when_forgotten(accounts):
     assert await accounts.use_signature(b"s1", NOW, after(60)) is False
     await accounts.forget_signature(b"s1")
     assert await accounts.use_signature(b"s1", NOW, after(60)) is True
+
+
+@promised(AccountStore.remove_token, "Gone, or was not there")
+async def test_a_removed_token_is_gone(accounts):
+    await accounts.add_token(make_token())
+    await accounts.add_token(make_token("d2"))
+    await accounts.remove_token("d1")
+    await accounts.remove_token("d1")
+    assert await accounts.token("d1") is None
+    assert await accounts.token("d2") == make_token("d2")

@@ -43,6 +43,9 @@ FROM tokens WHERE digest = ?
 INSERT INTO tokens (digest, project_id, user_id, user_name, role, issued_at, expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?)
 
+-- delete_token --
+DELETE FROM tokens WHERE digest = ?
+
 -- drop_old_tokens --
 DELETE FROM tokens WHERE expires_at < ?
 

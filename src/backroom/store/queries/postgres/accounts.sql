@@ -43,6 +43,9 @@ FROM tokens WHERE digest = $1
 INSERT INTO tokens (digest, project_id, user_id, user_name, role, issued_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 
+-- delete_token --
+DELETE FROM tokens WHERE digest = $1
+
 -- drop_old_tokens --
 DELETE FROM tokens WHERE expires_at < $1
 
