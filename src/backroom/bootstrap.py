@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from backroom.api.app import Application
+from backroom.api.app import Application, Console, Receive, Scope, Send
 from backroom.api.authentication import Authentication
+from backroom.api.calls import PRODUCTS, STORAGE_KINDS, VERSIONS, InnerCalls
 from backroom.api.configs import ConfigHandlers
 from backroom.api.emulator import (
     EmulatorHandlers,
@@ -20,6 +21,7 @@ from backroom.api.emulator import (
     guarded,
     intercepted,
 )
+from backroom.api.errors import error_texts
 from backroom.api.following import Tails
 from backroom.api.health import HealthHandlers
 from backroom.api.iam import IamHandlers
@@ -58,6 +60,7 @@ from backroom.ports import (
     ClusterStore,
     InstanceStore,
     Journal,
+    TaskFigures,
     TaskFinder,
     TaskStore,
     Tracer,
@@ -82,6 +85,7 @@ from backroom.store.connection import MEMORY, Damaged, connect, migrate, require
 from backroom.store.postgres_url import SCHEMES as POSTGRES
 from backroom.store.postgres_url import without_password
 from backroom.store.sqlite_accounts import SqliteAccountStore
+from backroom.store.sqlite_figures import SqliteTaskFigures
 from backroom.store.sqlite_finder import SqliteTaskFinder
 from backroom.store.sqlite_instances import SqliteClusterStore, SqliteInstanceStore
 from backroom.store.sqlite_journal import SqliteJournal
@@ -108,6 +112,7 @@ class _Stores:
     clock: Clock
     tasks: TaskStore
     finder: TaskFinder
+    figures: TaskFigures
     journal: Journal
     instances: InstanceStore
     clusters: ClusterStore
@@ -190,12 +195,13 @@ def assemble(
         service.submitted_before,
         takes_repeats=emulator is not None,
     )
+    topics = Topics(kafka, instances, tasks, stores.clusters, clock)
     table = route_table(
         TaskHandlers(service, tails, watch),
         SubmissionHandlers(service, shown, clock),
         InstanceHandlers(shown, ClusterHealth(kafka, instances), settings.region),
         IamHandlers(accounts, (settings.region,)),
-        TopicHandlers(Topics(kafka, instances, tasks, stores.clusters, clock)),
+        TopicHandlers(topics),
         ConfigHandlers(service, configs),
         ReassignmentHandlers(service, Reassignments(kafka, finder), configs, clock),
         HealthHandlers(finder, journal, measures, clock),
@@ -208,6 +214,32 @@ def assemble(
             settings, emulator, limit, lambda: {route.operation for route in table.routes}
         ),
     )
+
+    def make_console() -> Console:
+        from backroom.console.application import console  # noqa: PLC0415  80 ms of every start
+        from backroom.console.surroundings import Choices  # noqa: PLC0415
+        from backroom.console.surroundings import Surroundings as Shown  # noqa: PLC0415
+
+        return console(
+            Shown(
+                service=service,
+                figures=stores.figures,
+                journal=journal,
+                instances=instances,
+                shown=shown,
+                topics=topics,
+                platform=platform,
+                accounts=accounts,
+                account_store=stores.accounts,
+                vault=vault,
+                clock=clock,
+                real_clock=real,
+                news=watch,
+                calls=InnerCalls(table),
+                error_texts=error_texts,
+                choices=Choices(PRODUCTS, VERSIONS, STORAGE_KINDS),
+            )
+        )
 
     return Backroom(
         settings=settings,
@@ -222,7 +254,7 @@ def assemble(
         platform=platform,
         kafka=kafka,
         service=service,
-        application=Application(table, authentication, measures, tracer),
+        application=Application(table, authentication, measures, tracer, _Console(make_console)),
         table=table,
         around=Surroundings(
             tasks,
@@ -307,6 +339,22 @@ def _emulator_routes(
     return emulator_routes(EmulatorHandlers(emulator), is_open=is_open) + injections
 
 
+class _Console:
+    """Imported and made at the first request, in a thread: a start needn't wait for it."""
+
+    def __init__(self, make: Callable[[], Console]) -> None:
+        self._make = make
+        self._made: Console | None = None
+        self._making = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._made is None:
+            async with self._making:
+                if self._made is None:
+                    self._made = await asyncio.to_thread(self._make)
+        await self._made(scope, receive, send)
+
+
 def is_shared(settings: Settings) -> bool:
     """Whether processes on several hosts may use the database at once."""
     return (settings.database or "").startswith(POSTGRES)
@@ -344,6 +392,7 @@ def _sqlite_stores(
         clock=clock,
         tasks=SqliteTaskStore(reader, writer, wakeup.set, journal.ring),
         finder=SqliteTaskFinder(reader, writer),
+        figures=SqliteTaskFigures(reader),
         journal=journal,
         instances=SqliteInstanceStore(reader, writer),
         clusters=SqliteClusterStore(reader, writer),
@@ -413,6 +462,7 @@ def _postgres_stores(
         clock=stores.clock,
         tasks=stores.tasks,
         finder=stores.finder,
+        figures=stores.figures,
         journal=stores.journal,
         instances=stores.instances,
         clusters=stores.clusters,

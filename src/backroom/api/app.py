@@ -39,11 +39,13 @@ INTERNAL_ERROR = 500  # this status and those above
 MAX_BODY = 1024 * 1024  # bytes
 MAX_DRAINED = 12 * MAX_BODY  # [D] the gateway's limit: a client that is cut off sees no answer
 BODILESS = (204, 304)  # No Content, Not Modified
+CONSOLE = "/console"
 MAX_HEADERS = 64 * 1024  # bytes, all values; the server bounds their number to 100
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Console = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -53,13 +55,17 @@ class ClientGone(Exception):
 
 
 class Application:
+    """`console` answers what is below /console: pages for people."""
+
     def __init__(
         self,
         table: RouteTable,
         authentication: Authentication,
         measures: Measures,
         tracer: Tracer | None = None,
+        console: Console | None = None,
     ) -> None:
+        self._console = console
         self._table = table
         self._tracer = tracer
         self._measures = measures
@@ -69,9 +75,26 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            if self._console is not None and scope["path"].startswith(CONSOLE):
+                await self._show(self._console, scope, receive, send)
+                return
             await self._serve(scope, receive, send)
         elif scope["type"] == "lifespan":
             await _lifespan(receive, send)
+
+    async def _show(self, console: Console, scope: Scope, receive: Receive, send: Send) -> None:
+        began, status = perf_counter(), 500
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await console(scope, receive, noted)
+        except Exception:  # noqa: BLE001  it has answered, or the client is gone
+            _log.exception("page broke")
+        self._measures.note("console", status, perf_counter() - began)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()

@@ -8,7 +8,7 @@ from backroom.domain.task import State
 from backroom.ports import OutcomeTally, Queue, WorkerLoad
 from backroom.store.rows import optional_moment
 
-MOST_COUNTED_BY_INDEX: Final = 100_000  # rows of an index: some milliseconds
+MOST_COUNTED_BY_INDEX: Final = 50_000  # rows of an index: some milliseconds
 MOST_SPANS: Final = 200
 
 

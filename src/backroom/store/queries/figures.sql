@@ -39,17 +39,17 @@ SELECT started_at, ended_at FROM
 WHERE project_id = :project_id AND started_at IS NOT NULL
 
 -- queues --
--- a look-up for each lane that is not empty
+-- a look-up for each lane that is not empty: the CROSS JOIN keeps lanes first
 SELECT t.instance_id, s.open, t.id, t.name, t.state, t.created_at
-FROM lanes l JOIN tasks t ON t.key = l.head
+FROM lanes l CROSS JOIN tasks t ON t.key = l.head
 JOIN streams s ON s.instance_id = t.instance_id AND s.kind = t.kind
 WHERE t.project_id = :project_id AND t.kind = 'background' AND l.lane = t.instance_id
 ORDER BY t.created_at LIMIT :most
 
 -- workers --
 SELECT w.id, w.beat_at,
-       (SELECT count(*) FROM tasks t
+       (SELECT count(*) FROM tasks t INDEXED BY tasks_running
         WHERE t.state = 'running' AND t.worker_id = w.id AND t.project_id = :project_id),
-       (SELECT min(claimed_at) FROM tasks t
+       (SELECT min(claimed_at) FROM tasks t INDEXED BY tasks_running
         WHERE t.state = 'running' AND t.worker_id = w.id AND t.project_id = :project_id)
 FROM workers w ORDER BY w.beat_at DESC LIMIT :most

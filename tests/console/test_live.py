@@ -1,0 +1,137 @@
+"""The stream that tells a page that something changed."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from tests.support.person import Person
+
+from backroom.console import live
+from backroom.domain.account import Identity, Role
+from backroom.operations.public_ip import BIND_PUBLIC_IP, BindPublicIp
+from backroom.ports import PublicAddress
+from backroom.service import Order
+
+
+class Reader:
+    """One open stream; `read` gives the next block of lines, signs of life left out."""
+
+    def __init__(self, person, target):
+        path, _, query = target.partition("?")
+        cookies = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
+        self.scope = {
+            "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1", "method": "GET", "scheme": "https", "path": path,
+            "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
+            "headers": [(b"host", b"x"), (b"cookie", cookies.encode())],
+            "server": ("127.0.0.1", 8443), "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        self.left = asyncio.Event()
+        self.blocks = asyncio.Queue()
+        self.status = None
+
+    async def receive(self):
+        await self.left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message.get("body") and message["body"] != b": still here\n\n":
+            await self.blocks.put(message["body"].decode())
+
+    async def read(self):
+        async with asyncio.timeout(5):
+            return await self.blocks.get()
+
+
+@asynccontextmanager
+async def reading(world, person, target="/console/live"):
+    reader = Reader(person, target)
+    serving = asyncio.ensure_future(
+        world.backroom.application(reader.scope, reader.receive, reader.send)
+    )
+    try:
+        assert "retry" in await reader.read()
+        yield reader
+    finally:
+        reader.left.set()
+        await serving
+
+
+@pytest.fixture
+def order(world):
+    """What `world.submit` does, from within a loop."""
+    who = Identity(world.project_id, world.key.user_id, world.key.user_name, Role.ADMIN)
+    address = PublicAddress("eip-1", "100.64.0.1")
+    params = BindPublicIp(addresses=(address,), bandwidth_mbit_per_s=5)
+    made = Order(operation=BIND_PUBLIC_IP, params=params, public={"public_ip_id": "eip-1"})
+    return lambda: world.backroom.service.submit(who, world.instance.id, made)
+
+
+def test_a_change_is_told_and_nothing_before_it(world, admin, order):
+    world.submit()
+
+    async def work():
+        async with reading(world, admin) as reader:
+            await order()
+            assert "data: 1" in await reader.read()
+
+    world.do(work())
+
+
+def test_a_stream_is_of_one_instance_or_task_where_asked(world, admin, order):
+    task_id = world.submit()
+
+    async def work():
+        async with (
+            reading(world, admin, f"/console/live?task={task_id}") as of_task,
+            reading(world, admin, f"/console/live?instance={world.instance.id}") as of_instance,
+        ):
+            await order()
+            assert "data: 1" in await of_instance.read()
+            assert of_task.blocks.empty()
+
+    world.do(work())
+
+
+def test_it_ends_with_the_session(world, order):
+    caller = world.caller(Role.VIEWER)
+    person = Person(world).sign_in(caller.signer.access_key, caller.signer.secret_key)
+
+    async def work():
+        async with reading(world, person) as reader:
+            await world.backroom.accounts.revoke_key(None, caller.signer.access_key)
+            while True:
+                block = await reader.read()
+                if "event: over" in block:
+                    return
+
+    world.do(work())
+
+
+def test_streams_are_bounded(world, admin, monkeypatch):
+    monkeypatch.setattr(live, "STREAMS_MOST", 1)
+
+    async def work():
+        async with reading(world, admin):
+            refused = Reader(admin, "/console/live")
+            await world.backroom.application(refused.scope, refused.receive, refused.send)
+            assert refused.status == 503
+        async with reading(world, admin):
+            pass
+
+    world.do(work())
+
+
+def test_no_stream_is_of_another_project(world, order):
+    caller = world.caller(project_id=world.other_project())
+    stranger = Person(world).sign_in(caller.signer.access_key, caller.signer.secret_key)
+
+    async def work():
+        target = f"/console/live?instance={world.instance.id}"
+        async with reading(world, stranger, target) as reader:
+            await order()
+            assert reader.blocks.empty()
+
+    world.do(work())
