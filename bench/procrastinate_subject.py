@@ -107,4 +107,7 @@ async def _work(url: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_work(*sys.argv[2:]))
+    # procrastinate wants its app in a module that others could import, too
+    from bench.procrastinate_subject import _work as work
+
+    uvloop.run(work(*sys.argv[2:]))
