@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from tests.support.builders import USER, make_instance
 from tests.support.clients import BIND, UNBIND, Client
 from tests.support.engine_world import SPEC
@@ -28,6 +29,7 @@ from backroom.first_start import prepare
 from backroom.service import Order
 from backroom.settings import DATABASE_FILE, Settings
 
+NEVER = "0001-01-01T00:00:00Z"
 FLOOD = 500  # submits at once
 
 
@@ -116,7 +118,17 @@ class Kept:
     def wait_for_the_end(self, each_within_s: float = DEADLINE_S) -> None:
         """As long as tasks end one after the other."""
         while left := self.unfinished():
-            wait_until(lambda left=left: self.unfinished() < left, each_within_s)
+            try:
+                wait_until(lambda left=left: self.unfinished() < left, each_within_s)
+            except AssertionError:
+                pytest.fail(f"no task ended for {each_within_s} s: {self._left()}")
+
+    def _left(self) -> list[Any]:
+        """Tasks and lanes that have not ended, and the last beats."""
+        tasks = "SELECT id, state, worker_id, due_at FROM tasks WHERE ended_at IS NULL LIMIT 9"
+        lanes = "SELECT lane, ready_at, worker_id FROM lanes LIMIT 9"
+        statements = (tasks, lanes, "SELECT id, beat_at FROM workers")
+        return [[tuple(row) for row in self.execute(statement)] for statement in statements]
 
 
 def kept_in_file(data: Path) -> tuple[Kept, Callable[[], None]]:
@@ -200,7 +212,7 @@ class Deployment:
     def beat(self, worker: str) -> datetime:
         """When that one was last heard of."""
         found = dict(self.kept.execute("SELECT id, beat_at FROM workers"))
-        return datetime.fromisoformat(found[worker])
+        return datetime.fromisoformat(found.get(worker, NEVER))
 
     def wait_for_trust(self, worker: str) -> None:
         """Until its beats have landed for a whole lease: from then on it takes tasks over."""
