@@ -1,9 +1,9 @@
-"""What the test kit may cost, in processor time, the best of some tries."""
+"""What the test kit may cost on a quiet machine, the best of some tries."""
 
 import os
 import subprocess
 import sys
-from time import process_time
+from time import perf_counter
 
 import pytest
 
@@ -42,9 +42,9 @@ def server():
 def best_s(work, tries=TRIES):
     taken = []
     for _ in range(tries):
-        began = process_time()
+        began = perf_counter()
         work()
-        taken.append(process_time() - began)
+        taken.append(perf_counter() - began)
     return min(taken)
 
 
@@ -68,8 +68,8 @@ def test_a_server_is_ready_in_less_than_300_ms():
 
 def test_import_takes_less_than_300_ms():
     program = (
-        "import time\nbegan = time.process_time()\nimport backroom.testing.server\n"
-        "print(time.process_time() - began)"
+        "import time\nbegan = time.perf_counter()\nimport backroom.testing.server\n"
+        "print(time.perf_counter() - began)"
     )
     taken = [
         float(
