@@ -1,6 +1,10 @@
 import gc
 
+from hypothesis import settings
+
 OBJECTS_BETWEEN_COLLECTIONS = 20_000  # tests make many that die at once, and few rings
+
+settings.register_profile("quick", max_examples=30)  # ./run check; ./run test makes 100
 
 
 def pytest_collection_finish():

@@ -28,6 +28,13 @@ Data = Annotated[
         "--data", metavar="DIR", help="Data folder. [default: $BACKROOM_DATA or per user]"
     ),
 ]
+Transitions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=WHEN",
+        help="When tasks end: immediate, simulated, 900s or 3reads; NAME * for all others.",
+    ),
+]
 
 
 def main() -> None:
@@ -109,13 +116,7 @@ def serve(  # noqa: PLR0913  one parameter a flag
     frozen: Annotated[
         bool, typer.Option("--frozen", help="Time stands still at first, with --emulator.")
     ] = False,
-    transition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=WHEN",
-            help="When tasks end: immediate, simulated, 900s or 3reads; NAME * for all others.",
-        ),
-    ] = None,
+    transition: Transitions = None,
     seed: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="YAML or JSON to begin with, with --emulator."),
@@ -181,13 +182,7 @@ def serve_tests(  # noqa: PLR0913  one parameter a flag
     empty: Annotated[bool, typer.Option("--empty", help="Make no instance.")] = False,
     clock_speed: Annotated[float, typer.Option(help="Virtual time.", min=1, max=10_000)] = 1.0,
     frozen: Annotated[bool, typer.Option("--frozen", help="Time stands still at first.")] = False,
-    transition: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=WHEN",
-            help="When tasks end: immediate, simulated, 900s or 3reads; NAME * for all others.",
-        ),
-    ] = None,
+    transition: Transitions = None,
     seed: Annotated[
         Path | None, typer.Option(metavar="FILE", help="YAML or JSON to begin with.")
     ] = None,

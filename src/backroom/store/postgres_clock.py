@@ -41,8 +41,12 @@ class DatabaseClock:
         delay_s = (until - self._then(monotonic())).total_seconds()
         if event.is_set() or delay_s <= 0:
             return event.is_set()
-        try:
-            async with asyncio.timeout(delay_s):
-                return await event.wait()
-        except TimeoutError:
-            return False
+        return await is_set_within(event, delay_s)
+
+
+async def is_set_within(event: asyncio.Event, delay_s: float) -> bool:
+    try:
+        async with asyncio.timeout(delay_s):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 from backroom.domain.errors import StoreUnavailable
-from backroom.store.postgres_clock import DatabaseClock
+from backroom.store.postgres_clock import DatabaseClock, is_set_within
 from backroom.store.postgres_connection import CONNECT_S, Link, Postgres, translating
 
 ASK_S = 2.0  # how often the time is asked; it also finds out that the connection is dead
@@ -52,7 +52,7 @@ class Listener:
                 async with asyncio.timeout(CONNECT_S):
                     await self._clock.ask(link)
                 self.heard.set()
-                await _set_within(lost, ASK_S)
+                await is_set_within(lost, ASK_S)
             raise StoreUnavailable("the connection was lost")
         finally:
             link.terminate()
@@ -60,11 +60,3 @@ class Listener:
     def _heard(self, _link: Link, pid: int, channel: str, _payload: str) -> None:
         if not self._postgres.is_own(pid):  # its own work has rung already
             self._bells[channel]()
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
