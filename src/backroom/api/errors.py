@@ -51,7 +51,7 @@ def _ended(error: errors.TaskEnded) -> str:
 
 
 def _not_retryable(error: errors.TaskNotRetryable) -> str:
-    return f"The task {error.task_id} {error.why}."
+    return f"The task {error.task_id} can't be retried: {error.why}."
 
 
 def _reused(_error: errors.ClientTokenReused) -> str:
