@@ -397,7 +397,7 @@ def _sqlite_stores(
         instances=SqliteInstanceStore(reader, writer),
         clusters=SqliteClusterStore(reader, writer),
         accounts=accounts,
-        whole=SqliteWholeStore(reader, writer),
+        whole=SqliteWholeStore(reader, writer, is_alone=in_memory),
         forget=forget,
         opened=nullcontext,
         alone=nullcontext,

@@ -6,6 +6,7 @@ compute it again, with no database.
 
 from collections.abc import Iterable
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -36,10 +37,16 @@ class ChainHead(msgspec.Struct, frozen=True):
 
 def digest(project_id: ProjectId, instance_id: InstanceId, task_id: TaskId, event: Event) -> bytes:
     """SHA-256 of the event as a JSON array of its values in the order below, without blanks."""
-    values = (
-        project_id, instance_id, task_id, stamp(event.at), event.verb, event.actor,
-        event.from_state, event.to_state, event.step, event.attempt, event.detail,
+    return digest_of_values(
+        (
+            project_id, instance_id, task_id, stamp(event.at), event.verb, event.actor,
+            event.from_state, event.to_state, event.step, event.attempt, event.detail,
+        )
     )  # fmt: skip
+
+
+def digest_of_values(values: tuple[Any, ...]) -> bytes:
+    """Of an event that is these values already, in the order above."""
     return sha256(_encode(values)).digest()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 
-from backroom.domain.chain import GENESIS, digest_of, link
+from backroom.domain.chain import GENESIS, digest_of_values, link
 from backroom.domain.errors import StaleTask
 from backroom.domain.ids import ProjectId, TaskId
 from backroom.domain.stamps import stamp
@@ -24,9 +24,14 @@ _TASKS = load("tasks")
 
 
 class SqliteWholeStore:
-    def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
+    """`is_alone`: the reader is also what writes, and the only connection there is."""
+
+    def __init__(self, reader: apsw.Connection, writer: Writer, *, is_alone: bool = False) -> None:
+        self._reader = reader
         self._read = reading(reader)
         self._writer = writer
+        self._is_alone = is_alone
+        self._last: tuple[int, Snapshot] | None = None  # after so many changes
 
     async def open_tasks(self) -> list[OpenTask]:
         return [
@@ -54,8 +59,16 @@ class SqliteWholeStore:
         await self._writer.run(piece)
 
     async def take(self) -> Snapshot:
+        if self._last is not None and self._last[0] == self._reader.total_changes():
+            return self._last[1]
         names = [name for (name,) in self._rows(_SQL.tables)]
-        return Snapshot({name: self._rows(f"SELECT * FROM {name}") for name in names})  # noqa: S608  names are ours
+        tables = {name: self._rows(f"SELECT * FROM {name}") for name in names}  # noqa: S608  names are ours
+        return self._kept(Snapshot(tables))
+
+    def _kept(self, snapshot: Snapshot) -> Snapshot:
+        if self._is_alone:
+            self._last = self._reader.total_changes(), snapshot
+        return snapshot
 
     async def put_back(self, snapshot: Snapshot) -> None:
         def piece(connection: apsw.Connection) -> None:
@@ -65,6 +78,7 @@ class SqliteWholeStore:
                 if kept:
                     marks = ", ".join("?" * len(kept[0]))
                     connection.executemany(f"INSERT INTO {name} VALUES ({marks})", kept)  # noqa: S608
+            self._kept(snapshot)
 
         await self._writer.run(piece)
 
@@ -100,7 +114,7 @@ def _attempts(past: Sequence[Sequence[Change]]) -> list[rows.Row]:
         rows.attempt_row(change.task.id, change.attempt)
         for changes in past
         for change in changes
-        if change.attempt is not None
+        if change.attempt is not None and change.attempt.ended_at is not None
     ]
 
 
@@ -111,7 +125,8 @@ def _put_events(
     sequence, sealed, is_open = head or (0, GENESIS, 0)
     events = []
     for change in changes:
-        sequence, sealed = sequence + 1, link(sealed, digest_of(change.task, change.event))
-        events.append((*rows.event_row(change.task, change.event), sequence, sealed))
+        row = rows.event_row(change.task, change.event)
+        sequence, sealed = sequence + 1, link(sealed, digest_of_values(row))
+        events.append((*row, sequence, sealed))
     connection.executemany(_TASKS.add_event, events)
     connection.execute(_TASKS.put_chain, (project_id, sequence, sealed, is_open))

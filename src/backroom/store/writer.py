@@ -104,8 +104,10 @@ class Writer:
         except BaseException as broken:  # noqa: BLE001  raised again where it was asked for
             outcomes = [(None, broken)] * len(group)
         for job, (result, problem) in zip(group, outcomes, strict=True):
+            # on its own thread a loop needs no waking
+            later = job.loop.call_soon if self._thread is None else job.loop.call_soon_threadsafe
             with suppress(RuntimeError):  # the loop that asked is closed: nobody waits
-                job.loop.call_soon_threadsafe(_settle, job.future, result, problem)
+                later(_settle, job.future, result, problem)
 
     def _written(self, group: list[_Job]) -> list[tuple[Any, BaseException | None]]:
         """Takes the write lock first: a read that turns into a write is refused without waiting."""
