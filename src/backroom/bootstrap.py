@@ -196,7 +196,7 @@ def assemble(
         takes_repeats=emulator is not None,
     )
     topics = Topics(kafka, instances, tasks, stores.clusters, clock)
-    table = route_table(
+    handlers = (
         TaskHandlers(service, tails, watch),
         SubmissionHandlers(service, shown, clock),
         InstanceHandlers(shown, ClusterHealth(kafka, instances), settings.region),
@@ -209,6 +209,9 @@ def assemble(
         NativeEventHandlers(
             service, instances, journal, EventStreams(tails, watch), authentication
         ),
+    )
+    table = route_table(
+        *handlers,
         around=_around(emulator, limit, stopping),
         more=_emulator_routes(
             settings, emulator, limit, lambda: {route.operation for route in table.routes}
@@ -235,11 +238,15 @@ def assemble(
                 clock=clock,
                 real_clock=real,
                 news=watch,
-                calls=InnerCalls(table),
+                calls=InnerCalls(route_table(*handlers, around=_in_order(emulator))),
                 error_texts=error_texts,
                 choices=Choices(PRODUCTS, VERSIONS, STORAGE_KINDS),
             )
         )
+
+    pages = _Console(make_console)
+    if emulator is not None:
+        emulator.forget.append(pages.forget)
 
     return Backroom(
         settings=settings,
@@ -254,7 +261,7 @@ def assemble(
         platform=platform,
         kafka=kafka,
         service=service,
-        application=Application(table, authentication, measures, tracer, _Console(make_console)),
+        application=Application(table, authentication, measures, tracer, pages),
         table=table,
         around=Surroundings(
             tasks,
@@ -325,6 +332,14 @@ def _around(emulator: Emulator | None, limit: RateLimit, stopping: asyncio.Event
     return lambda route: intercepted(route, interceptors)
 
 
+def _in_order(emulator: Emulator | None) -> Around:
+    """For what people ask in the console: no faults, no limits, but its turn in an emulator."""
+    if emulator is None:
+        return as_it_is
+    interceptor = InOrder(emulator)
+    return lambda route: intercepted(route, (interceptor,))
+
+
 def _emulator_routes(
     settings: Settings,
     emulator: Emulator | None,
@@ -352,7 +367,12 @@ class _Console:
             async with self._making:
                 if self._made is None:
                     self._made = await asyncio.to_thread(self._make)
-        await self._made(scope, receive, send)
+        made = self._made
+        await made(scope, receive, send)
+
+    def forget(self) -> None:
+        """What it has seen is of another time: it is made anew."""
+        self._made = None
 
 
 def is_shared(settings: Settings) -> bool:

@@ -1,26 +1,19 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.support.passwords import cheap_passwords  # noqa: F401  pytest finds it by its name
 from tests.support.person import Person
-from tests.support.world import World, make_world
+from tests.support.postgres_server import _postgres_stopped_at_the_end  # noqa: F401  same
+from tests.support.world import ON_EACH_DATABASE, World, world_on
 
 from backroom.domain.account import Role
-from backroom.resources import accounts
 
 
-@pytest.fixture(autouse=True)
-def cheap_passwords() -> Iterator[None]:
-    """scrypt at its cheapest: its real cost is proven in tests/unit/resources."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(accounts, "SCRYPT_N", 2)
-        yield
-
-
-@pytest.fixture
-def world(tmp_path) -> Iterator[World]:
-    made = make_world(tmp_path)
-    yield made
-    made.close()
+@pytest.fixture(params=ON_EACH_DATABASE)
+def world(request, tmp_path) -> Iterator[World]:
+    """An empty data folder after its first start, nothing running."""
+    with world_on(request.param, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

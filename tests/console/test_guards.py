@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import pytest
 from tests.support.person import Person
@@ -211,3 +213,12 @@ def test_no_secret_is_on_a_page(world, admin):
 async def _newest(world):
     found = await world.backroom.service.search(TaskSearch(project_id=world.project_id), None, 1)
     return found.tasks[0].id
+
+
+def test_a_start_doesnt_wait_for_the_console():
+    """Imported by the first request below /console, in a thread."""
+    command = "import sys, backroom.server; print({'starlette', 'jinja2'} & set(sys.modules))"
+    printed = subprocess.run(
+        [sys.executable, "-c", command], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+    assert printed == "set()\n"

@@ -11,7 +11,7 @@ from tests.support.person import Person
 
 from backroom.console import exports, searching
 from backroom.domain.ids import InstanceId
-from backroom.store import sqlite_figures, sqlite_finder
+from backroom.store import postgres_figures, postgres_finder, sqlite_figures, sqlite_finder
 
 LIST = "/console/tasks"
 
@@ -99,7 +99,8 @@ def test_pages_joined_give_everything_once(world, admin, monkeypatch):
 
 
 def test_a_rare_match_is_looked_for_a_while_and_then_further_back(world, admin, monkeypatch):
-    monkeypatch.setattr(sqlite_finder, "MOST_LOOKED_AT", 1)
+    for module in (sqlite_finder, postgres_finder):
+        monkeypatch.setattr(module, "MOST_LOOKED_AT", 1)
     monkeypatch.setattr(searching, "PATIENCE_S", -1)
     task_id = world.submit(publicip_id="eip-1")
     world.submit(publicip_id="eip-2")
@@ -111,7 +112,8 @@ def test_a_rare_match_is_looked_for_a_while_and_then_further_back(world, admin, 
 
 
 def test_a_total_that_takes_long_is_asked_for_by_itself_and_exact(world, admin, monkeypatch):
-    monkeypatch.setattr(sqlite_figures, "MOST_LOOKED_AT", 2)
+    for module in (sqlite_figures, postgres_figures):
+        monkeypatch.setattr(module, "MOST_LOOKED_AT", 2)
     for number in range(5):
         world.submit(publicip_id=f"eip-{number % 2}")
     page = admin.get(f"{LIST}?text=eip-0")

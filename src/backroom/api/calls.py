@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from backroom.api.exchange import Headers, Request
-from backroom.api.orders import HEADER
+from backroom.api.orders import HEADER, REASON
 from backroom.api.routes import RouteTable, decode
 from backroom.domain.account import Identity
 from backroom.domain.ids import NOWHERE
@@ -32,12 +33,15 @@ class InnerCalls:
         parameters: Mapping[str, str],
         body: Any = None,
         once: str | None = None,
+        reason: str | None = None,
     ) -> Any:
         """As who asks over HTTP would be answered, decoded; None for an answer without a body."""
         route = self._routes[operation]
         given = {"project_id": identity.project_id or NOWHERE, **parameters}
         decode(dict(given))
         headers: Headers = [] if once is None else [(HEADER, once.encode())]
+        if reason is not None:
+            headers.append((REASON, quote(reason).encode()))
         request = Request(
             route.method,
             route.template.format(**given).encode(),

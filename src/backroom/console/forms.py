@@ -121,7 +121,7 @@ class FormPages:
         try:
             answer = await self.around.calls.call(
                 visit.session.identity, "CreatePostPaidKafkaInstance", {},
-                _new_body(Given(visit.form)), once_of(visit),
+                _new_body(Given(visit.form)), once_of(visit), decode_reason(visit.value("reason")),
             )  # fmt: skip
         except (Refused, StoreUnavailable) as error:
             return self._new_page(visit, error)
@@ -165,11 +165,12 @@ class FormPages:
         if form.body is None:
             raise HTTPException(404)
         body = form.body(Given(visit.form), instance)
-        is_once = once if not form.is_topics else None
-        answer = await self.around.calls.call(
-            identity, form.call, {"instance_id": instance.id}, body, is_once
-        )
-        _raise_for_parts(answer)
+        where = {"instance_id": instance.id}
+        if form.is_topics:
+            _raise_for_parts(await self.around.calls.call(identity, form.call, where, body))
+            return
+        reason = decode_reason(visit.value("reason"))
+        await self.around.calls.call(identity, form.call, where, body, once, reason)
 
     async def _newest(self, visit: Visit, instance: Instance) -> str:
         """The page of the task just made."""

@@ -22,6 +22,7 @@ class Calls(Protocol):
         parameters: Mapping[str, str],
         body: Any = None,
         once: str | None = None,
+        reason: str | None = None,
     ) -> Any:
         """What the call of that name answers, decoded; None where it answers nothing.
 

@@ -24,7 +24,7 @@ class PostgresTaskFinder:
         self._postgres = postgres
 
     async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
-        bounds = search_bounds(wanted, after)
+        bounds = search_bounds(wanted, after, MOST_LOOKED_AT)
         range_of = getattr(_SQL, range_name(wanted))
         search = _SQL.search.replace("{range}", range_of)
         found = await self._postgres.fetch(search, *bounds, *search_conditions(wanted), limit)
@@ -91,9 +91,7 @@ class PostgresTaskFinder:
         await self._postgres.change(_SQL.drop_old_receipts, stamp(now))
 
 
-def search_bounds(
-    wanted: TaskSearch, after: Position | None, most: int = MOST_LOOKED_AT
-) -> tuple[Any, ...]:
+def search_bounds(wanted: TaskSearch, after: Position | None, most: int) -> tuple[Any, ...]:
     bounds = bounds_of(wanted, after)
     return (
         escaped(wanted.instance_id or wanted.project_id),
