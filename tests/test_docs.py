@@ -135,7 +135,11 @@ def test_every_page_is_linked_from_a_page():
         for link in _LINK.findall(_prose(page))
         if "://" not in link and link.partition("#")[0]
     }
-    pages = [p for folder in ("wire", "howto", "reference") for p in (DOCS / folder).glob("*.md")]
+    pages = [
+        p
+        for folder in ("quick-start", "wire", "howto", "reference")
+        for p in (DOCS / folder).glob("*.md")
+    ]
 
     assert [page.name for page in pages if page.resolve() not in linked] == []
 
@@ -265,7 +269,12 @@ def _run_commands() -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [*READMES, *sorted((DOCS / "howto").glob("*.md")), ROOT / "CONTRIBUTING.md"],
+    [
+        *READMES,
+        *sorted((DOCS / "quick-start").glob("*.md")),
+        *sorted((DOCS / "howto").glob("*.md")),
+        ROOT / "CONTRIBUTING.md",
+    ],
     ids=lambda page: page.name,
 )
 def test_shell_blocks_call_commands_that_exist(page):
