@@ -29,7 +29,7 @@ class Key(msgspec.Struct, frozen=True):
     project_id: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open this thread has a running event loop
 def browser() -> Iterator[Any]:
     sync = pytest.importorskip("playwright.sync_api", reason="./run test installs playwright")
     if not CHROMIUM.exists():
@@ -57,13 +57,13 @@ def axe() -> str:
     return found.read_text("utf-8")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("console") / "data") as served:
         yield served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def key(server) -> Key:
     printed = backroom("env", "--data", str(server.data)).stdout
     values = dict(
