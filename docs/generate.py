@@ -7,6 +7,7 @@ Nothing here depends on the time, the machine or the width of a terminal.
 import argparse
 import asyncio
 import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -152,17 +153,22 @@ SOURCES: Mapping[str, str] = {
 
 
 def pages(backroom: Backroom, variables: Iterable[str]) -> dict[str, str]:
-    """Every generated page, by its path below docs/."""
+    """Every generated file, by its path below docs/."""
+    routes = backroom.table.routes
     made = {
         "reference/commands.md": _commands(),
-        "reference/routes.md": _routes(backroom.table.routes),
+        "reference/routes.md": _routes(routes),
         "reference/settings.md": _settings(variables),
         "reference/operations.md": _operations(),
         "reference/states.md": _states(),
         "wire/error-codes.md": _error_codes(),
         "coverage.md": _coverage(),
+        "reference/metrics.md": _beside("diagrams").metrics(),
+        **_beside("samples").pages(routes),
+        **_beside("api_pages").pages(routes),
     }
-    return {path: f"{NOTE}\n{text.rstrip()}\n" for path, text in made.items()}
+    noted = {path: f"{NOTE}\n{text.rstrip()}\n" for path, text in made.items()}
+    return noted | _beside("api_pages").files(routes)
 
 
 def blocks(backroom: Backroom) -> dict[str, str]:
@@ -171,6 +177,8 @@ def blocks(backroom: Backroom) -> dict[str, str]:
     served = len({r.operation for r in routes} - _OLDER)
     return {
         "transitions": _diagram(),
+        "layers": _beside("diagrams").layers(),
+        "tables": _beside("diagrams").tables(),
         "coverage": (
             f"{served} of the {SDK_OPERATIONS} calls of the official SDK's Kafka API "
             "([the table](docs/reference/routes.md)).\n"
@@ -276,6 +284,8 @@ def _routes(routes: Iterable[Route]) -> str:
             "signature or an `X-Auth-Token`; `optional`: looked at if it is there. Whatever is not",
             "here is 404 `DMS.00404001`; another method is 405 `DMS.00405001` with `Allow`.\n",
             _table(heads, rows),
+            "Parameters, bodies and answers: [API v2](api-v2.md), [native API](api-native.md).",
+            "A program for each call of the Kafka API: [samples](samples/index.md).\n",
             "How the calls behave: [tasks](../wire/tasks.md),",
             "[public access](../wire/public-access.md), [instances](../wire/instances.md),",
             "[topics](../wire/topics.md), [parameters](../wire/configs.md),",
@@ -499,6 +509,20 @@ def _error_codes() -> str:
             _table(heads, rows),
         )
     )
+
+
+def _beside(name: str) -> Any:
+    """A module of this folder, however this file was loaded."""
+    known = sys.modules.get(f"docs_{name}")
+    if known is not None:
+        return known
+    path = ROOT / "docs" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path} can't be loaded")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _coverage() -> str:

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,23 @@ def navigation(docs: Path) -> list[Any]:
     pages = [page.relative_to(docs) for page in sorted(docs.rglob("*.md"))]
     chinese = [page for page in pages if page.name.endswith(CHINESE)]
     english = [page for page in pages if page not in chinese]
-    nav: list[Any] = [str(page) for page in english if page.name == "index.md"]
+    nav: list[Any] = [str(page) for page in english if page == Path("index.md")]
     for folder, title in FOLDERS.items():
-        below = [str(page) for page in english if page.parts[0] == folder]
+        below: list[Any] = [str(p) for p in english if p.parent == Path(folder)]
+        below += [{title: [str(p) for p in deeper]} for title, deeper in _deeper(english, folder)]
         if below:
             nav.append({title: below})
     nav.append({"About": [name for name in ABOUT if Path(name) in english]})
     nav.append({"中文": [{_title(docs / page): str(page)} for page in chinese]})
     return nav
+
+
+def _deeper(pages: list[Path], folder: str) -> Iterator[tuple[str, list[Path]]]:
+    """The folders within this one, each under its name, its index first."""
+    inner = [page for page in pages if page.parts[0] == folder and len(page.parts) > 2]  # noqa: PLR2004
+    for name in sorted({page.parts[1] for page in inner}):
+        found = [page for page in inner if page.parts[1] == name]
+        yield name.capitalize(), sorted(found, key=lambda page: (page.name != "index.md", page))
 
 
 def _title(page: Path) -> str:

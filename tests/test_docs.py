@@ -111,7 +111,7 @@ def test_pages_are_the_same_when_made_twice():
 def test_every_block_in_a_page_has_a_maker():
     named = re.findall(r"<!-- generated: ([\w-]+) -->", _text())
 
-    assert sorted(named) == ["coverage", "coverage-zh", "transitions"]
+    assert sorted(named) == ["coverage", "coverage-zh", "layers", "tables", "transitions"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

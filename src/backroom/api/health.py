@@ -53,12 +53,15 @@ class HealthHandlers:
     async def show_metrics(self, _request: Request) -> Response:
         load = await self._finder.load()
         durations = {name: await self._finder.durations(name) for name in CATALOGUE}
-        families = [
-            *_requests(self._measures),
-            *_engine(load, self._clock.now()),
-            _steps(durations),
-        ]
-        return Response(200, _rendered(families), content_type=METRICS)
+        shown = families(self._measures, load, durations, self._clock.now())
+        return Response(200, _rendered(shown), content_type=METRICS)
+
+
+def families(
+    measures: Measures, load: Load, durations: Mapping[str, Mapping[str, float]], now: datetime
+) -> list[Any]:
+    """Every metric, also those without a value yet."""
+    return [*_requests(measures), *_engine(load, now), _steps(durations)]
 
 
 def _requests(measures: Measures) -> list[Any]:
