@@ -57,13 +57,19 @@ def navigation(docs: Path) -> list[Any]:
     english = [page for page in pages if page not in chinese]
     nav: list[Any] = [str(page) for page in english if page == Path("index.md")]
     for folder, title in FOLDERS.items():
-        below: list[Any] = [str(p) for p in english if p.parent == Path(folder)]
-        below += [{title: [str(p) for p in deeper]} for title, deeper in _deeper(english, folder)]
+        below = [_entry(docs, page) for page in english if page.parent == Path(folder)]
+        for inner, found in _deeper(english, folder):
+            below.append({inner: [_entry(docs, page) for page in found]})
         if below:
             nav.append({title: below})
     nav.append({"About": [name for name in ABOUT if Path(name) in english]})
-    nav.append({"中文": [{_title(docs / page): str(page)} for page in chinese]})
+    nav.append({"中文": [_entry(docs, page) for page in chinese]})
     return nav
+
+
+def _entry(docs: Path, page: Path) -> dict[str, Any]:
+    """Generated pages begin with a comment, so that MkDocs finds no title by itself."""
+    return {_title(docs / page): str(page)}
 
 
 def _deeper(pages: list[Path], folder: str) -> Iterator[tuple[str, list[Path]]]:
