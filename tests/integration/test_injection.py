@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 
 import pytest
 from tests.support.calls import Calls
@@ -91,6 +92,40 @@ def test_connection_is_dropped_without_an_answer(server, call, listed):
     assert server.faults.injected(rule) == 1
     call.close()
     assert call("GET", listed).status == 200
+
+
+def test_drops_leave_no_file_open(server, call, listed):
+    server.faults.of_calls("ListInstances", drop=True)
+    with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+        call("GET", listed)
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(5):
+        with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
+            call("GET", listed)
+    assert len(os.listdir("/dev/fd")) <= before + 2  # a new connection has two ends here
+
+
+def test_a_body_without_bottom_is_refused_as_without_an_emulator(server, call, instance):
+    deep = b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    assert call("POST", f"{instance}/topics", deep).status == 400
+
+
+@pytest.mark.parametrize(
+    ("seed", "why"),
+    [
+        (b"[" * 50_000, "deep"),
+        (b"a:\n" + b"".join(b" " * n + b"a:\n" for n in range(1, 200)), "deep"),
+        (
+            b"a: &a [x, x]\nb: &b [" + b"*a," * 9 + b"]\nc: [" + b"*b," * 99 + b"]",
+            "aliases",
+        ),
+    ],
+)
+def test_a_seed_without_bottom_is_refused(server, call, seed, why):
+    answer = call("POST", f"{EMULATOR}/seed", seed)
+    assert answer.status == 400
+    assert why in answer.json["error_msg"]
+
 
 
 def test_delay_is_waited_through_and_answered(server, call, listed):

@@ -30,7 +30,9 @@ class Calls:
         self._signer = signer
 
     def __call__(self, method: str, target: str, content: Any = None) -> Reply:
-        body = b"" if content is None else json.dumps(content).encode()
+        if not isinstance(content, bytes):  # those go as they are
+            content = b"" if content is None else json.dumps(content).encode()
+        body = content
         headers = {"content-type": "application/json"}
         if self._signer is not None:
             proof = self._signer.headers(method, target, body, datetime.now(UTC), self._host)

@@ -16,8 +16,22 @@ def cut_off(client: Sequence[Any] | None) -> bool:
         return False
     wanted = str(client[0]), int(client[1])
     for listed in Path(OPEN_FILES).iterdir():
-        with suppress(OSError), socket.socket(fileno=os.dup(int(listed.name))) as found:
-            if found.getpeername()[:2] == wanted:  # else OSError: no socket, or gone meanwhile
-                found.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            if _cut_off_if(int(listed.name), wanted):
                 return True
     return False
+
+
+def _cut_off_if(number: int, wanted: tuple[str, int]) -> bool:
+    """Raises OSError where the file is no connected socket, or gone meanwhile."""
+    copy = os.dup(number)
+    try:
+        found = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)  # what is no socket is not taken over
+        raise
+    with found:
+        is_wanted = found.getpeername()[:2] == wanted
+        if is_wanted:
+            found.shutdown(socket.SHUT_RDWR)
+        return is_wanted

@@ -71,7 +71,7 @@ def _unread(route: Route, request: Request) -> Iterator[str]:
         return
     try:
         value = msgspec.json.decode(request.body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the handler tells what is wrong
         return
     yield from unread_paths(value, route.body)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -11,6 +11,8 @@ from backroom.domain.seed import Seed, SeedInstance, SeedKey, SeedTask
 from backroom.operations.catalogue import CATALOGUE
 from backroom.wire.flavors import FLAVORS, flavor_of
 
+DEPTH_MOST: Final = 50  # three times what a seed has, with stream and document
+ALIASES_MOST: Final = 20
 _AT = re.compile(r"(.*) - at `(?:key in )?\$\.?(.*)`", re.DOTALL)
 
 
@@ -38,10 +40,24 @@ def _yaml(text: str) -> Any:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _require_bounded(yaml.parse(text, loader))
         found = yaml.load(text, loader)  # noqa: S506  both are safe
     except yaml.YAMLError as error:
         raise InvalidInput("seed", f"is no YAML: {' '.join(str(error).split())}") from None
     return {} if found is None else found
+
+
+def _require_bounded(events: Iterable[Any]) -> None:
+    """The loader calls itself for what is nested, in C, and an alias of aliases has no end."""
+    depth = aliases = 0
+    for event in events:
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        aliases += kind == "AliasEvent"
+        if depth > DEPTH_MOST:
+            raise InvalidInput("seed", f"is nested more than {DEPTH_MOST} deep")
+        if aliases > ALIASES_MOST:
+            raise InvalidInput("seed", f"has more than {ALIASES_MOST} aliases")
 
 
 Problems = Iterator[tuple[str, str]]
