@@ -93,6 +93,8 @@ def test_a_form_of_another_site_is_refused(world):
     form = person.get(SIGN_IN).form(SIGN_IN)
     fields = [*[pair for pair in form.fields if pair[0] == "csrf"], *fields]
     assert person.post(SIGN_IN, fields, origin="https://evil.example").status == 403
+    for origin in ("http://[", "null", "", "127.0.0.1:8443", "\xff"):
+        assert person.post(SIGN_IN, fields, origin=origin).status == 403, origin
     assert person.post(SIGN_IN, fields, origin="https://127.0.0.1:8443").status == 303
 
 
