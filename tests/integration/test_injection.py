@@ -2,7 +2,7 @@
 
 import http.client
 import json
-import os
+from pathlib import Path
 
 import pytest
 from tests.support.calls import Calls
@@ -98,11 +98,11 @@ def test_drops_leave_no_file_open(server, call, listed):
     server.faults.of_calls("ListInstances", drop=True)
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         call("GET", listed)
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(5):
         with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
             call("GET", listed)
-    assert len(os.listdir("/dev/fd")) <= before + 2  # a new connection has two ends here
+    assert len(list(Path("/dev/fd").iterdir())) <= before + 2  # a new connection has two ends here
 
 
 def test_a_body_without_bottom_is_refused_as_without_an_emulator(server, call, instance):
@@ -125,7 +125,6 @@ def test_a_seed_without_bottom_is_refused(server, call, seed, why):
     answer = call("POST", f"{EMULATOR}/seed", seed)
     assert answer.status == 400
     assert why in answer.json["error_msg"]
-
 
 
 def test_delay_is_waited_through_and_answered(server, call, listed):

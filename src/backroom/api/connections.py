@@ -31,7 +31,7 @@ def _cut_off_if(number: int, wanted: tuple[str, int]) -> bool:
         os.close(copy)  # what is no socket is not taken over
         raise
     with found:
-        is_wanted = found.getpeername()[:2] == wanted
+        is_wanted: bool = found.getpeername()[:2] == wanted
         if is_wanted:
             found.shutdown(socket.SHUT_RDWR)
         return is_wanted
