@@ -185,7 +185,7 @@ def _starts(data: Path, rounds: int) -> tuple[float, float]:
         subprocess.run([sys.executable, "-c", BARE_IMPORTS], check=True)
         bare.append(time.perf_counter() - began)
         began = time.perf_counter()
-        command = [BACKROOM, "serve", "--port", "0", "--data", str(data)]
+        command = [BACKROOM, "serve", "--port", "0", "--data", str(data), *KEEP_ALL]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             process.stdout.readline()
