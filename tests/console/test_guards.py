@@ -19,6 +19,7 @@ def test_every_answer_has_a_strict_policy_and_an_id(world, admin):
         assert "script-src 'self'" in policy
         assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
         assert re.fullmatch(r"[0-9a-f]{32}", headers["x-request-id"])
 
 
@@ -128,6 +129,11 @@ def test_vendored_files_come_with_their_licence(admin):
         ("/console/tasks/bulk?action=explode", 404),
         ("/console/instances?page=99999999999", 200),
         ("/console/live/x", 404),
+        ("/console/tasks/", 404),
+        ("/console/static", 404),
+        ("/console/instances/%00", 404),
+        ("/console/instances?name=%00", 400),
+        ("/console/live?task=%00", 400),
     ],
 )
 def test_bad_input_is_told_and_never_breaks(admin, target, status):
@@ -140,13 +146,21 @@ def test_a_form_that_is_too_large_is_refused(admin):
     assert admin.post("/console/preferences", [("a", "x" * 300_000)]).status == 413
 
 
+def test_who_leaves_in_the_middle_of_a_form_breaks_nothing(world, admin, caplog):
+    assert admin.leave("/console/preferences") == 499
+    assert "broke" not in caplog.text
+
+
 def test_another_methods_are_refused(admin):
     assert admin.post("/console/tasks", []).status == 405
     assert admin._ask("DELETE", "/console/tasks", b"", {}).status == 405
 
 
 def test_the_api_is_as_before(world):
-    assert world.admin.get("/consol").status == 404
+    for path in ("/consol", "/consolefoo", "/console.html"):
+        answer = world.admin.get(path)
+        assert answer.status == 404
+        assert answer.headers["content-type"] == "application/json"
     assert world.admin.get(world.tasks_path).status == 200
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from tests.support.person import Person
@@ -27,6 +28,7 @@ class Reader:
             "server": ("127.0.0.1", 8443), "client": ("127.0.0.1", 1),
         }  # fmt: skip
         self.left = asyncio.Event()
+        self.begun = asyncio.Event()
         self.blocks = asyncio.Queue()
         self.status = None
 
@@ -37,6 +39,7 @@ class Reader:
     async def send(self, message):
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.begun.set()
         elif message.get("body") and message["body"] != b": still here\n\n":
             await self.blocks.put(message["body"].decode())
 
@@ -122,6 +125,54 @@ def test_streams_are_bounded(world, admin, monkeypatch):
             pass
 
     world.do(work())
+
+
+def test_streams_that_come_at_once_are_bounded(world, admin, monkeypatch):
+    monkeypatch.setattr(live, "STREAMS_MOST", 2)
+    readers = [Reader(admin, "/console/live") for _ in range(10)]
+
+    async def work():
+        serving = [
+            asyncio.ensure_future(world.backroom.application(one.scope, one.receive, one.send))
+            for one in readers
+        ]
+        async with asyncio.timeout(5):
+            await asyncio.gather(*(one.begun.wait() for one in readers))
+        for one in readers:
+            one.left.set()
+        await asyncio.gather(*serving)
+        async with reading(world, admin), reading(world, admin):
+            pass
+
+    world.do(work())
+    assert sorted(one.status for one in readers) == [200] * 2 + [503] * 8
+
+
+def test_it_ends_with_the_session_whatever_goes_on(world, monkeypatch):
+    caller = world.caller(Role.VIEWER)
+    person = Person(world).sign_in(caller.signer.access_key, caller.signer.secret_key)
+    monkeypatch.setattr(live, "QUIET_S", 0.0)
+
+    async def endless(wanted, most):
+        await asyncio.sleep(0)
+        return [SimpleNamespace(sequence=wanted.after + 1)]
+
+    async def work():
+        monkeypatch.setattr(world.backroom.journal, "events", endless)
+        async with reading(world, person) as reader:
+            await world.backroom.accounts.revoke_key(None, caller.signer.access_key)
+            for _ in range(100):
+                if "event: over" in await reader.read():
+                    return
+            pytest.fail("it goes on")
+
+    world.do(work())
+
+
+def test_a_head_of_it_is_answered_and_over(admin):
+    answer = admin._ask("HEAD", "/console/live", b"", {})
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 def test_no_stream_is_of_another_project(world, order):

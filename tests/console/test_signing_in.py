@@ -1,9 +1,13 @@
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 from tests.support.person import Person
 
-from backroom.console.attempts import FAILURES_MOST
-from backroom.console.sessions import LIFETIME
+from backroom.console.attempts import FAILURES_MOST, AddressAttempts
+from backroom.console.sessions import LIFETIME, Sessions
 from backroom.domain.account import Identity, Role
+from backroom.domain.errors import Unauthenticated
 
 SIGN_IN = "/console/sign-in"
 
@@ -85,6 +89,64 @@ def test_an_address_is_locked_whatever_names_it_tries(world):
     assert attempt(Person(world, address="10.0.0.9"), key.access_key, key.secret_key).status == 303
 
 
+def test_an_address_is_locked_for_all_that_come_at_once(world):
+    accounts, began = world.backroom.accounts, []
+
+    async def slow(access_key, _secret):
+        began.append(access_key)
+        await asyncio.sleep(0.01)
+        raise Unauthenticated("no")
+
+    sessions = Sessions(
+        SimpleNamespace(
+            accounts=SimpleNamespace(issue_token_for_key=slow, domain=accounts.domain),
+            account_store=world.backroom.account_store,
+            vault=None,
+            real_clock=world.clock,
+        )
+    )
+
+    async def work():
+        attempts = [sessions.begin_with_key(f"n{n}", "x", "10.0.0.9") for n in range(100)]
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+    world.do(work())
+    assert len(began) == FAILURES_MOST
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_one"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:10.0.0.1", "::ffff:10.0.0.2", False),
+        ("::ffff:10.0.0.1", "10.0.0.1", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("", "nowhere", False),
+    ],
+)
+def test_all_addresses_of_one_network_count_together(world, first, second, is_one):
+    attempts = AddressAttempts(world.clock)
+    for _ in range(FAILURES_MOST):
+        attempts.note(first)
+    assert attempts.is_locked(second) is is_one
+
+
+def test_who_succeeds_has_not_failed(world):
+    for _ in range(FAILURES_MOST + 1):
+        Person(world, address="10.0.0.9").sign_in()
+
+
+def test_a_session_ends_when_its_key_comes_anew_as_another(world):
+    accounts = world.backroom.accounts
+    world.do(accounts.add_key(None, "AKX", "secret-of-x", world.project_id, Role.ADMIN))
+    person = Person(world).sign_in("AKX", "secret-of-x")
+    world.do(accounts.revoke_key(None, "AKX"))
+    world.clock.move(seconds=1)
+    world.do(accounts.add_key(None, "AKX", "another-secret", world.project_id, Role.VIEWER))
+    assert person.get("/console/tasks").status == 303
+
+
 def test_a_form_of_another_site_is_refused(world):
     key = world.key
     fields = [("with", "key"), ("name", key.access_key), ("secret", key.secret_key)]
@@ -99,7 +161,15 @@ def test_a_form_of_another_site_is_refused(world):
 
 
 @pytest.mark.parametrize(
-    "back", ["https://evil.example/", "//evil.example", "/console//evil.example", "/v2/x", "\\\\x"]
+    "back",
+    [
+        "https://evil.example/",
+        "/consolefoo",
+        "//evil.example",
+        "/console//evil.example",
+        "/v2/x",
+        "\\\\x",
+    ],
 )
 def test_nobody_is_led_elsewhere(world, back):
     person = Person(world)

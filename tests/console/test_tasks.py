@@ -218,14 +218,27 @@ def test_an_export_runs_over_many_batches(world, admin, monkeypatch):
     assert sorted(row["id"] for row in rows) == sorted(made)
 
 
-@pytest.mark.parametrize("nasty", ["=1+1", "+1", "-1", "@x", "\t=1"])
+@pytest.mark.parametrize("nasty", ["=1+1", "+1", "-1", "@x", "\t=1", "\uff1d1", "a;=1"])
 def test_no_cell_of_a_csv_is_a_formula(world, admin, nasty):
     task_id = world.submit()
     form = admin.get(f"{LIST}/{task_id}/cancel").form(f"{LIST}/{task_id}/cancel")
     admin.send(form, reason=f"{nasty}")
     world.user(nasty.strip(), "a password")
-    (row,) = csv.DictReader(io.StringIO(admin.get(f"{LIST}/export?format=csv").html))
-    assert not any((cell or "").startswith(("=", "+", "-", "@", "\t")) for cell in row.values())
+    text = admin.get(f"{LIST}/export?format=csv").html
+    (row,) = csv.DictReader(io.StringIO(text))
+    assert not any(
+        (cell or "").startswith(("=", "+", "-", "@", "\t", "\uff1d")) for cell in row.values()
+    )
+    assert f'"{row["reason"]}"' in text
+
+
+def test_a_csv_holds_nothing_that_a_terminal_obeys(world, admin):
+    task_id = world.submit()
+    form = admin.get(f"{LIST}/{task_id}/cancel").form(f"{LIST}/{task_id}/cancel")
+    admin.send(form, reason="a\x1b[31mb\x9bc\u202ed\ne")
+    text = admin.get(f"{LIST}/export?format=csv").html
+    assert r"a\x1b[31mb\x9bc\u202ed" in text
+    assert all(letter.isprintable() or letter in "\r\n" for letter in text)
 
 
 def test_a_first_page_is_small(world, admin):

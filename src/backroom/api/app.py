@@ -75,7 +75,7 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            if self._console is not None and scope["path"].startswith(CONSOLE):
+            if self._console is not None and f"{scope['path']}/".startswith(f"{CONSOLE}/"):
                 await self._show(self._console, scope, receive, send)
                 return
             await self._serve(scope, receive, send)

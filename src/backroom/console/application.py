@@ -11,7 +11,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -50,6 +50,7 @@ CONTENT_POLICY = "; ".join(  # noqa: FLY002  one a line
 HEADERS = {
     "content-security-policy": CONTENT_POLICY,
     "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",  # for browsers that don't know frame-ancestors
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -109,9 +110,12 @@ def console(around: Surroundings) -> ASGIApp:
         BackroomError: _Failures(around, sessions).refused,
         HTTPException: _Failures(around, sessions).missing,
         NotFromHere: _Failures(around, sessions).foreign,
+        ClientDisconnect: _gone,
         Exception: _Failures(around, sessions).broken,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers))
+    application = Starlette(routes=routes, exception_handlers=handlers)
+    application.router.redirect_slashes = False  # it would lead to whatever the Host header says
+    return Guard(application)
 
 
 class Guard:
@@ -136,6 +140,10 @@ class Guard:
             await send(message)
 
         await self._application(scope, receive, guarded)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it
 
 
 class _Failures:

@@ -24,7 +24,8 @@ COLUMNS: Final = (
     "started_at", "ended_at", "execute_at", "error_code", "error_msg", "attempt", "parent_id",
     "request_id", "params",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would compute
+# what a spreadsheet would compute, in full width, too
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -81,11 +82,17 @@ def _told(value: Any) -> Any:
 
 def _cell(value: Any) -> str:
     """Never a formula: whoever opens it runs nothing."""
-    text = "" if value is None else str(value)
+    text = "" if value is None else "".join(map(_letter, str(value)))
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _letter(letter: str) -> str:
+    """No control characters: the file may be shown on a terminal."""
+    return letter if letter.isprintable() or letter in "\n\t" else ascii(letter)[1:-1]
 
 
 def _lines(rows: Any) -> bytes:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    # all in quotes: where a semicolon parts cells, a text must not begin another one
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode()

@@ -1,7 +1,7 @@
 """Server-Sent Events for pages: that something changed, so that they look again."""
 
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from typing import Final
 
 import msgspec
@@ -29,8 +29,8 @@ class LiveStreams:
 
     async def open(self, visit: Visit) -> Response:
         """Raises TooManyStreams."""
-        if self._open >= STREAMS_MOST:
-            raise TooManyStreams(STREAMS_MOST)
+        if visit.request.method == "HEAD":
+            return Response(media_type="text/event-stream")
         query = dict(visit.query)
         wanted = EventFilter(
             project_id=visit.project_id,
@@ -41,13 +41,17 @@ class LiveStreams:
         if wanted.instance_id is not None and wanted.task_id is not None:
             wanted = msgspec.structs.replace(wanted, instance_id=None)
         cookie = visit.request.cookies.get(COOKIE)
+        if self._open >= STREAMS_MOST:
+            raise TooManyStreams(STREAMS_MOST)
+        texts = self._texts(wanted, cookie)
+        opening = await anext(texts)  # from here on it counts, whatever comes
         return StreamingResponse(
-            self._texts(wanted, cookie),
+            _behind(opening, texts),
             media_type="text/event-stream",
             headers={"x-accel-buffering": "no"},
         )
 
-    async def _texts(self, wanted: EventFilter, cookie: str | None) -> AsyncIterator[bytes]:
+    async def _texts(self, wanted: EventFilter, cookie: str | None) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
             yield b"retry: 2000\n\n"
@@ -61,14 +65,25 @@ class LiveStreams:
         news = self._around.news
         until = news.in_seconds(QUIET_S)
         while not news.is_over:
-            rung = news.rung
-            found = await self._around.journal.events(wanted, BATCH)
-            if found:
-                wanted = msgspec.structs.replace(wanted, after=found[-1].sequence)
-                yield b"id: %d\ndata: %d\n\n" % (wanted.after, len(found))
-            elif not await news.news(rung, until) and not news.is_over:
+            if news.has_come(until):
                 if await self._sessions.current(cookie) is None:
                     yield b"event: over\ndata: 0\n\n"
                     return
                 yield b": still here\n\n"
                 until = news.in_seconds(QUIET_S)
+            rung = news.rung
+            found = await self._around.journal.events(wanted, BATCH)
+            if found:
+                wanted = msgspec.structs.replace(wanted, after=found[-1].sequence)
+                yield b"id: %d\ndata: %d\n\n" % (wanted.after, len(found))
+            else:
+                await news.news(rung, until)
+
+
+async def _behind(
+    opening: bytes, texts: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(texts):
+        yield opening
+        async for text in texts:
+            yield text

@@ -1,5 +1,7 @@
 """Who is signed in: a sealed cookie around a token that the accounts keep."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import compare_digest
@@ -13,7 +15,7 @@ from backroom.domain.account import Identity, Role, Scope
 from backroom.domain.errors import StoreUnavailable, Unauthenticated
 from backroom.domain.ids import ProjectId
 from backroom.domain.stamps import stamp
-from backroom.resources.accounts import LOGIN_LOCKED
+from backroom.resources.accounts import KEY_REFUSED, LOGIN_LOCKED
 
 COOKIE: Final = "backroom_session"
 LIFETIME: Final = timedelta(hours=12)
@@ -23,10 +25,14 @@ _NOBODYS_PROJECT: Final = "-"
 
 
 class _Sealed(msgspec.Struct, frozen=True):
-    """`access_key` is the one it was signed in with: once that is revoked, the session is over."""
+    """`access_key` is the one it was signed in with: once that is revoked, the session is over.
+
+    So it is for one of the same name that was added later, at another time than `key_made_at`.
+    """
 
     token: str
     access_key: str | None
+    key_made_at: str
     until: str
 
 
@@ -50,25 +56,23 @@ class Sessions:
 
     async def begin_with_key(self, access_key: str, secret_key: str, address: str) -> str:
         """As below, with a key pair; the same for a missing key as for a wrong one."""
-        self._require_attempts_left(address)
-        try:
+        with self._attempt(address):
             text, _ = await self._accounts.issue_token_for_key(access_key, secret_key)
-        except Unauthenticated:
-            self._attempts.note(address)
-            raise
-        return self._sealed(text, access_key)
+            key = await self._store.access_key(access_key)
+            if key is None:
+                raise Unauthenticated(KEY_REFUSED)
+            return self._sealed(text, access_key, stamp(key.created_at))
 
     async def begin_with_password(self, user_name: str, password: str, address: str) -> str:
         """The cookie's text. Raises Unauthenticated."""
-        self._require_attempts_left(address)
+        with self._attempt(address):
+            return await self._begun(user_name, password)
+
+    async def _begun(self, user_name: str, password: str) -> str:
         user = await self._store.user_named(user_name)
         scope = Scope(project_id=_NOBODYS_PROJECT if user is None else user.project_id)
         domain = self._accounts.domain().id
-        try:
-            text, _ = await self._accounts.issue_token(user_name, password, domain, scope)
-        except Unauthenticated:
-            self._attempts.note(address)
-            raise
+        text, _ = await self._accounts.issue_token(user_name, password, domain, scope)
         return self._sealed(text, None)
 
     async def current(self, cookie: str | None) -> Session | None:
@@ -81,7 +85,7 @@ class Sessions:
             return None
         if sealed.access_key is not None:
             key = await self._store.access_key(sealed.access_key)
-            if key is None:
+            if key is None or stamp(key.created_at) != sealed.key_made_at:
                 return None
         if identity.project_id is None:
             return None
@@ -92,13 +96,24 @@ class Sessions:
         if sealed is not None:
             await self._accounts.end_token(sealed.token)
 
-    def _require_attempts_left(self, address: str) -> None:
+    @contextmanager
+    def _attempt(self, address: str) -> Iterator[None]:
+        """A failure until it has succeeded: many at once are not more than one after the other."""
         if self._attempts.is_locked(address):
             raise Unauthenticated(LOGIN_LOCKED)
+        self._attempts.note(address)
+        try:
+            yield
+        except Unauthenticated:
+            raise
+        except BaseException:
+            self._attempts.take_back(address)
+            raise
+        self._attempts.take_back(address)
 
-    def _sealed(self, token: str, access_key: str | None) -> str:
+    def _sealed(self, token: str, access_key: str | None, key_made_at: str = "") -> str:
         until = stamp(self._clock.now() + LIFETIME)
-        plain = msgspec.json.encode(_Sealed(token, access_key, until))
+        plain = msgspec.json.encode(_Sealed(token, access_key, key_made_at, until))
         return self._vault.seal(plain).decode("ascii")
 
     def _unsealed(self, cookie: str | None) -> _Sealed | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -15,6 +16,7 @@ from backroom.domain.errors import BodyTooLarge, InvalidInput
 from backroom.domain.ids import ProjectId
 
 FORM_MOST: Final = 256 * 1024  # bytes
+FORM_DRAINED: Final = 12 * 1024 * 1024
 FIELDS_MOST: Final = 2_000
 LANGUAGE_COOKIE: Final = "backroom_language"
 THEME_COOKIE: Final = "backroom_theme"
@@ -104,14 +106,17 @@ def pairs_of(text: str) -> Pairs:
 
 
 async def read_form(request: Request) -> Pairs:
-    """Raises BodyTooLarge, InvalidInput."""
+    """Raises BodyTooLarge, InvalidInput. Too much is thrown away, so that the answer arrives."""
     parts: list[bytes] = []
     length = 0
     async for part in request.stream():
         length += len(part)
-        if length > FORM_MOST:
-            raise BodyTooLarge(FORM_MOST)
-        parts.append(part)
+        if length > FORM_DRAINED:
+            break
+        if length <= FORM_MOST:
+            parts.append(part)
+    if length > FORM_MOST:
+        raise BodyTooLarge(FORM_MOST)
     try:
         text = b"".join(parts).decode("ascii")
     except UnicodeDecodeError:
@@ -123,10 +128,13 @@ def signed_in(sessions: Sessions, handler: Handler) -> Callable[[Request], Await
     """For who is signed in only; others are led to where they can sign in."""
 
     async def handle(request: Request) -> Response:
+        if any("\0" in text for text in request.path_params.values()):
+            raise HTTPException(404)
         session = await sessions.current(request.cookies.get(COOKIE))
         if session is None:
             return _led_to_sign_in(request)
         visit = Visit(request, session, text_of(request))
+        _require_no_nul(visit.query)
         if request.method == "POST":
             visit.form = await read_form(request)
             if not is_csrf(visit.value("csrf"), session.csrf):
@@ -136,9 +144,15 @@ def signed_in(sessions: Sessions, handler: Handler) -> Callable[[Request], Await
     return handle
 
 
+def _require_no_nul(pairs: Pairs) -> None:
+    """PostgreSQL takes none in a text. Raises InvalidInput."""
+    if any("\0" in text for pair in pairs for text in pair):
+        raise InvalidInput("query", "must not contain NUL")
+
+
 def local(target: str) -> str:
     """Where to go next, if that is a page of ours; else the first page."""
-    is_ours = target.startswith("/console") and target.isascii() and target.isprintable()
+    is_ours = target.startswith("/console/") and target.isascii() and target.isprintable()
     return HOME if not is_ours or "\\" in target or "//" in target.partition("?")[0] else target
 
 
