@@ -5,15 +5,17 @@ What a cell can be: interop/coverage.py.
 
 import contextlib
 import json
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from interop import checking, page
 from interop.coverage import GROUPS, RAN
 from interop.programs import Language, ProgramFailed, called
-from interop.servers import Server
+from interop.servers import Server, serving
 
 ODD = (  # query values that each SDK encodes in its own way; none is a time, so all are refused
     "2026 01 01",
@@ -33,8 +35,11 @@ TRUST = (
     "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS",
     "JAVA_TOOL_OPTIONS",
 )  # fmt: skip
-
-NO_RATE_LIMIT = "open: the server has no rate limit yet"
+A_CALL_A_MINUTE = "0.0167"
+SWALLOWED = (
+    "open: the client's own error arrives with status 429, but this SDK throws the answer's body"
+    " away (urllib3's Retry) and gives `429` as its code, a message of its own and no request id"
+)
 
 
 @dataclass
@@ -133,7 +138,8 @@ def run_calls(run: Round) -> None:
     for name, judge in judges.items():
         with run.cell("calls", name):
             judge(run)
-    run.cells["calls: throttled"] = NO_RATE_LIMIT
+    if not language.tells_throttling and run.cells["calls: throttled"] == RAN:
+        run.cells["calls: throttled"] = SWALLOWED
 
 
 def _sessions(run: Round) -> list[dict[str, Any]]:
@@ -268,6 +274,25 @@ def _forbidden(run: Round) -> None:
     )
 
 
+def _throttled(run: Round) -> None:
+    """A server of its own: who has used up a limit would be refused in the next language, too."""
+    calls = ({"label": f"call {number}", "op": "list"} for number in (1, 2))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serving(Path(folder), "--http", "--rate-limit", A_CALL_A_MINUTE) as slow,
+    ):
+        session = slow.session(*calls, endpoint=slow.endpoint)
+        printed = run.language.run([session], slow.env)
+        seen = checking.answered(printed["call 1"])
+        checking.same(seen["task_count"], str(len(slow.all_stored())), "the total")
+    if run.language.tells_throttling:
+        checking.is_refused(printed["call 2"], 429, "APIGW.0308", "throttling threshold")
+        return
+    error = printed["call 2"]["error"]
+    seen = (error["type"], error["status"], error["code"])
+    checking.same(seen, ("ClientRequestException", 429, "429"), "what the SDK makes of it")
+
+
 def _looked_up(run: Round) -> None:
     seen = checking.answered(run.printed["looked up"])
     checking.is_envelope(seen, run.server.stored(run.extension))
@@ -324,6 +349,7 @@ _JUDGES: Mapping[str, Callable[[Round], None]] = {
     "wrong secret": _wrong_secret,
     "missing task": _missing_task,
     "forbidden": _forbidden,
+    "throttled": _throttled,
     "looked up": _looked_up,
     "temporary key": _temporary_key,
     "plain http": _plain_http,

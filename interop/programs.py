@@ -88,6 +88,7 @@ class Language:
     title: str
     has_page_sample = True
     has_regions_file = True
+    tells_throttling = True  # with the code and the request id of the answer
     finds_endpoint = True  # from the environment, by region
     examples: Mapping[str, str]
     notes: Mapping[str, str] = {}  # as in interop/coverage.py
@@ -134,6 +135,7 @@ class Language:
 
 class Python(Language):
     name, title = "python", "Python"
+    tells_throttling = False
     examples = {
         "show": "show_background_task.py",
         "list": "list_background_tasks.py",
