@@ -56,7 +56,7 @@ def main() -> int:
         for name, count in sizes.items():
             subjects += _backrooms(stack, work / name, name, count)
         shown = next(subject.requests for subject in subjects if subject.name == "show 1M")
-        subjects.insert(0, _hello(stack, shown))
+        subjects.insert(0, bare_hello(stack, shown))
         _say(f"idle for {IDLE_S} s")
         idle_pid = subjects[-1].pid
         before = cpu_s(idle_pid)
@@ -91,9 +91,9 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _hello(stack: contextlib.ExitStack, requests: list[bytes]) -> Subject:
+def bare_hello(stack: contextlib.ExitStack, requests: list[bytes]) -> Subject:
     """The peer gets the very requests that show gets, and looks at nothing of them."""
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen([sys.executable, "-m", "bench.hello", str(port)], cwd=ROOT)
     stack.callback(process.wait)
     stack.callback(process.terminate)
@@ -237,7 +237,7 @@ def _report(
     return "\n".join(lines)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 

@@ -6,6 +6,7 @@ import sys
 from time import perf_counter
 
 import pytest
+from tests.support.hundred_objects import OBJECTS
 
 from backroom.testing.server import InProcessServer
 
@@ -19,17 +20,6 @@ pytestmark = [
 ]
 
 TRIES = 20
-OBJECTS = {
-    "keys": [{"access_key": f"AK{n}", "secret_key": "secret-key"} for n in range(5)],
-    "instances": [
-        {
-            "name": f"kafka-{n}",
-            "topics": [{"name": f"topic-{at}"} for at in range(4)],
-            "tasks": [{"operation": "restartInstance", "ago_s": 100 - at} for at in range(4)],
-        }
-        for n in range(11)
-    ],
-}  # 5 + 11 * 9 = 104
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,329 @@
+"""./run bench kit: the test kit's server beside moto's, and what the kit costs in a test's process.
+
+Every ratio is of medians over interleaved rounds in one run, each round with servers just
+started. Exits 1 when a ratio is missed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import quote
+
+import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from bench.load import rss_mb
+from bench.one_client import OneClient
+from bench.report import Ratio, figure, keep_section, ratio_table
+from bench.show import BACKROOM, ROOT, bare_hello, free_port
+from bench.signer import signed_get
+
+HEADING = "## Test kit"
+MOTO_SERVER = str(Path(sys.executable).with_name("moto_server"))
+OURS, MOTO, HELLO = "backroom test-server", "moto_server", "bare hello"
+REGION = "us-east-1"
+KEYS = ("AK", "SK")
+TRY_AGAIN_S = 0.005
+STARTS_WITHIN_S = 60
+SEED = json.dumps(
+    {
+        "instances": [
+            {"name": "kafka-demo", "tasks": [{"operation": "restartInstance", "ago_s": 3600}]}
+        ]
+    }
+)
+BUDGETS_MS = {
+    "import": ("import of backroom.testing.server", 300),
+    "ready": ("a server of fixture `backroom` ready, after the import", 300),
+    "seed": ("seed of 104 objects", 10),
+    "reset": ("reset to 104 objects", 10),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """`small` is for development and the test that it runs at all."""
+
+    requests: int = 10_000
+    peer_requests: int = 1_000
+    repeats: int = 50
+
+
+SMALL = Sizes(requests=300, peer_requests=30, repeats=3)
+
+
+@dataclass
+class Results:
+    """One figure a round for each subject and what was measured of it."""
+
+    figures: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, subject: str, what: str, value: float) -> None:
+        self.figures[subject, what].append(value)
+        _say(f"  {subject}: {what} {figure(value)}")
+
+    def median(self, subject: str, what: str) -> float:
+        return statistics.median(self.figures[subject, what])
+
+    def spread(self, subject: str, what: str) -> str:
+        rounds = self.figures[subject, what]
+        return f"{figure(min(rounds))} to {figure(max(rounds))}"
+
+
+@contextmanager
+def backroom(folder: Path) -> Iterator[tuple[float, int, int, dict[str, bytes]]]:
+    """Seconds until the first answer, process, port, and requests by what they show."""
+    seed = folder / "seed.json"
+    seed.write_text(SEED)
+    command = [BACKROOM, "test-server", "--port", "0", "--json", "--seed", str(seed)]
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        told = json.loads(process.stdout.readline())
+        port = int(told["endpoint"].rpartition(":")[2])
+        keys = (told["ak"], told["sk"], told["project_id"])
+        instances = f"/v2/{told['project_id']}/instances"
+        client = OneClient(port)
+        listed = json.loads(client.ask(signed_get(port, instances, "", *keys)))
+        took_s = time.perf_counter() - began
+        instance = f"{instances}/{listed['instances'][0]['instance_id']}"
+        tasks = json.loads(client.ask(signed_get(port, f"{instance}/tasks", "", *keys)))["tasks"]
+        client.close()
+        paths = {"instance": instance, "task": f"{instance}/tasks/{tasks[0]['id']}"}
+        made = {what: signed_get(port, path, "", *keys) for what, path in paths.items()}
+        yield took_s, process.pid, port, made
+        process.stdin.close()
+        process.wait(STARTS_WITHIN_S)
+
+
+@contextmanager
+def moto(folder: Path) -> Iterator[tuple[float, int, int, dict[str, bytes]]]:
+    """As `backroom`; what it describes is a cluster of MSK, by both of its calls."""
+    port = free_port()
+    with (folder / "moto.log").open("wb") as log:
+        began = time.perf_counter()
+        process = subprocess.Popen([MOTO_SERVER, "-p", str(port)], stdout=log, stderr=log)
+    try:
+        _first_answer(process, port, _signed(port, "/v1/clusters"))
+        took_s = time.perf_counter() - began
+        arn = _cluster(port)
+        paths = {"describe_cluster": "/v1/clusters", "describe_cluster_v2": "/api/v2/clusters"}
+        made = {
+            what: _signed(port, f"{path}/{quote(arn, safe='')}") for what, path in paths.items()
+        }
+        yield took_s, process.pid, port, made
+    finally:
+        process.terminate()
+        process.wait(STARTS_WITHIN_S)
+
+
+def _first_answer(process: "subprocess.Popen[bytes]", port: int, request: bytes) -> None:
+    client = OneClient(port)
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(ConnectionRefusedError):
+            client.ask(request)
+            client.close()
+            return
+        time.sleep(TRY_AGAIN_S)
+    raise TimeoutError(f"{MOTO} does not answer on {port}")
+
+
+def _cluster(port: int) -> str:
+    """The ARN of one that is as large as the instance it is compared with."""
+    kafka = boto3.client(
+        "kafka",
+        region_name=REGION,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        aws_access_key_id=KEYS[0],
+        aws_secret_access_key=KEYS[1],
+    )
+    nodes = {"ClientSubnets": ["subnet-1"], "InstanceType": "kafka.m5.large"}
+    made = kafka.create_cluster(
+        ClusterName="kafka-demo",
+        KafkaVersion="2.7.0",
+        NumberOfBrokerNodes=3,
+        BrokerNodeGroupInfo=nodes,
+    )
+    return str(made["ClusterArn"])
+
+
+def _signed(port: int, path: str) -> bytes:
+    """A whole request, as boto3 sends it: moto finds service and region in the signature."""
+    request = AWSRequest("GET", f"http://127.0.0.1:{port}{path}")
+    SigV4Auth(Credentials(*KEYS), "kafka", REGION).add_auth(request)
+    headers = {"Host": f"127.0.0.1:{port}", **request.headers}
+    head = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+    return f"GET {path} HTTP/1.1\r\n{head}\r\n".encode()
+
+
+def measure(sizes: Sizes, rounds: int) -> Results:
+    results = Results()
+    subjects = {OURS: (backroom, sizes.requests), MOTO: (moto, sizes.peer_requests)}
+    for number in range(rounds):
+        _say(f"round {number + 1} of {rounds}")
+        for name, (serving, count) in subjects.items():
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                serving(Path(folder)) as (took_s, pid, port, requests),
+            ):
+                results.add(name, "start, s", took_s)
+                results.add(name, "RSS at first, MB", rss_mb(pid))
+                for what, request in requests.items():
+                    client = OneClient(port)
+                    results.add(name, what, client.per_s(request, count))
+                    client.close()
+                results.add(name, "RSS after all requests, MB", rss_mb(pid))
+                if name == OURS:
+                    results.add(HELLO, "hello", _hello_per_s(requests["instance"], count))
+        for what, (wall_ms, cpu_ms) in _in_process(sizes.repeats).items():
+            results.add(f"{what}, ms", "wall", wall_ms)
+            results.add(f"{what}, ms", "CPU", cpu_ms)
+    return results
+
+
+def _hello_per_s(request: bytes, count: int) -> float:
+    """What the same client gets of a server that looks at nothing: the most there can be."""
+    with contextlib.ExitStack() as stack:
+        hello = bare_hello(stack, [request])
+        client = OneClient(hello.port)
+        stack.callback(client.close)
+        return client.per_s(request, count)
+
+
+def _in_process(repeats: int) -> dict[str, tuple[float, float]]:
+    command = [sys.executable, "-m", "bench.in_process", str(repeats)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    told: dict[str, tuple[float, float]] = json.loads(done.stdout)
+    return told
+
+
+def ratios(results: Results) -> list[Ratio]:
+    def over(what: str, other: str = "") -> float:
+        return results.median(OURS, what) / results.median(MOTO, other or what)
+
+    described, rss = "describe_cluster_v2", "RSS after all requests, MB"
+    started = 1 / over("start, s")
+    return [
+        Ratio(
+            "requests per second, instance shown / moto's cluster described",
+            over("instance", described), least=20,
+        ),
+        Ratio(
+            "requests per second, task shown / moto's cluster described",
+            over("task", described), least=20,
+        ),
+        Ratio("start to the first answer, moto / backroom", started, least=3),
+        Ratio("RSS after all requests, backroom / moto", over(rss), most=1),
+    ]  # fmt: skip
+
+
+def report(results: Results, made: list[Ratio], rounds: int) -> str:
+    packages = ("granian", "apsw", "moto", "werkzeug", "boto3")
+    calls = {
+        OURS: ("instance", "task"),
+        MOTO: ("describe_cluster", "describe_cluster_v2"),
+        HELLO: ("hello",),
+    }
+    measured = ("start, s", "RSS at first, MB", "RSS after all requests, MB")
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return "\n".join(
+        [
+            HEADING,
+            "",
+            f"{os.cpu_count()} cores, load {load} at the end, Python {platform.python_version()}, "
+            + ", ".join(f"{name} {version(name)}" for name in packages)
+            + f"; {rounds} rounds, each with servers just started.",
+            "",
+            *ratio_table(made),
+            "",
+            "| subject | call | requests per second, one client | of the rounds, least to most |",
+            "|---|---|---|---|",
+            *(
+                f"| {name} | {what} | {figure(results.median(name, what))} | "
+                f"{results.spread(name, what)} |"
+                for name, whats in calls.items()
+                for what in whats
+            ),
+            "",
+            f"| | {OURS} | {MOTO} |",
+            "|---|---|---|",
+            *(
+                f"| {what} | {figure(results.median(OURS, what))} | "
+                f"{figure(results.median(MOTO, what))} |"
+                for what in measured
+            ),
+            "",
+            "| in a test's process | wall, ms | CPU, ms | budget of a quiet machine, ms |",
+            "|---|---|---|---|",
+            *(
+                f"| {title} | {figure(results.median(f'{what}, ms', 'wall'))} | "
+                f"{figure(results.median(f'{what}, ms', 'CPU'))} | {budget} |"
+                for what, (title, budget) in BUDGETS_MS.items()
+            ),
+            "",
+            NOTES,
+        ]
+    )
+
+
+NOTES = """\
+- One client sends a request, signed before, and waits for its answer before the next. It keeps
+  its connection as long as the server does; moto's closes after each answer, and opening the
+  next one counts. Backroom verifies each signature, moto looks at none.
+- The bare hello is granian with an ASGI application that looks at nothing of the same requests.
+  One client and one server wait for each other in turn, so where the system puts the two of them
+  shows: hence the spread.
+- A cluster of three brokers is described by DescribeClusterV2; DescribeCluster stands beside it.
+  An instance of three brokers is shown by ShowInstance, a task by ShowBackgroundTask.
+- The start is from the call that makes the process to the answer to the first list of instances
+  or clusters, with the reading of the keys that were printed; moto loads what it serves with the
+  first request.
+"""
+
+
+def main() -> int:
+    options = _options()
+    rounds = options.rounds or (1 if options.small else 7)
+    results = measure(SMALL if options.small else Sizes(), rounds)
+    made = ratios(results)
+    text = report(results, made, rounds)
+    print(text)
+    if options.keep:
+        keep_section(text)
+        _say("kept in docs/benchmarks.md")
+    return 0 if all(ratio.is_kept for ratio in made) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run bench kit", description=__doc__)
+    parser.add_argument("--rounds", type=int, help="how often all is measured in turn [7]")
+    parser.add_argument("--small", action="store_true", help="seconds, and figures mean little")
+    parser.add_argument(
+        "--keep", action="store_true", help="write its section of docs/benchmarks.md"
+    )
+    return parser.parse_args()
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
