@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from backroom import __version__
-from backroom.cli.output import Format
+from backroom.cli.output import Format, printable
 from backroom.domain.errors import BackroomError
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def main() -> None:
     try:
         app()
     except BackroomError as error:
-        typer.echo(f"backroom: {error}", err=True)
+        typer.echo(f"backroom: {printable(str(error))}", err=True)
         sys.exit(getattr(error, "exit_code", 1))
 
 

@@ -217,7 +217,7 @@ class Calls:
     def require_native(self, what: str) -> None:
         """Before anything is asked that the real service would answer by a plain 404."""
         if not self.client.is_backroom:
-            raise NoNativeApi(tell("no native", endpoint=self.client.server.endpoint, what=what))
+            raise NoNativeApi(tell("no native", endpoint=self.client.shown_endpoint, what=what))
 
     def _native_call(self, what: str, call: Call) -> Answer:
         self.require_native(what)

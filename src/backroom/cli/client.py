@@ -5,6 +5,7 @@ Over http.client, since a command's first output has 300 ms, imports included.
 
 import json
 import os
+import re
 import socket
 import ssl
 import time
@@ -15,12 +16,12 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import msgspec
 
 from backroom import __version__
-from backroom.cli.exits import AnswerLost, CallRefused, NotConnected, Unreachable
+from backroom.cli.exits import AnswerLost, CallRefused, NotConnected, NotTheApi, Unreachable
 from backroom.cli.output import printable
 from backroom.cli.sentences import language, tell
 from backroom.wire.signing_requests import Headers, RequestKey, Unsigned, signed_headers
@@ -45,6 +46,13 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     authority: Path | None = None
 
 
+class Told(dict[str, Any]):
+    """An object of an answer. Raises NotTheApi for what is not in it."""
+
+    def __missing__(self, name: str) -> Any:
+        raise NotTheApi(tell("not the api", why=f"no {name}"))
+
+
 class Answer(msgspec.Struct, frozen=True):
     """`headers` by lower-case name."""
 
@@ -58,7 +66,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body) if self.body else None
+        """Empty for no body. Raises NotTheApi."""
+        return decoded(self.body) if self.body else Told()
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +92,17 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         return self.method == "GET"
 
 
+def decoded(text: bytes) -> Told:
+    """Raises NotTheApi for what is no JSON object."""
+    try:
+        found = json.loads(text, object_hook=Told)
+    except (ValueError, RecursionError):
+        raise NotTheApi(tell("not the api", why="no JSON")) from None
+    if not isinstance(found, Told):
+        raise NotTheApi(tell("not the api", why="no JSON object"))
+    return found
+
+
 def quoted(part: str) -> str:
     return quote(part, safe="")
 
@@ -100,11 +120,7 @@ class Client:
         self._pause = pause
         self._link: HTTPConnection | None = None
         self._stream: HTTPConnection | None = None
-        url = urlsplit(server.endpoint)
-        is_url = url.scheme in {"http", "https"} and url.hostname and not url.query
-        if not is_url or _OUTSIDE_URL & set(server.endpoint):
-            raise NotConnected(tell("bad endpoint", endpoint=server.endpoint))
-        self._url = url
+        self._url = url = _checked(server.endpoint)
         self._context = None if url.scheme == "http" else _trusting(server)
         self._is_backroom: bool | None = None
         self.last_date: datetime | None = None  # of the last answer, as the server sees it
@@ -158,8 +174,8 @@ class Client:
                     raise _refusal(_read(answer))
                 for line in answer:
                     if line.startswith(b"data:"):
-                        yield json.loads(line[5:])
-            except (OSError, HTTPException, ValueError) as error:
+                        yield decoded(line[5:])
+            except (OSError, HTTPException, ValueError, NotTheApi) as error:
                 raise self._unreachable(error) from None
 
     def _answered(self, call: Call, *, is_signed: bool = True) -> Answer:
@@ -237,7 +253,7 @@ class Client:
         except ssl.SSLCertVerificationError as error:
             self.close()
             why = error.verify_message
-            raise NotConnected(tell("untrusted", endpoint=self.server.endpoint, why=why)) from None
+            raise NotConnected(tell("untrusted", endpoint=self.shown_endpoint, why=why)) from None
         except (OSError, HTTPException) as error:
             self.close()
             raise self._unreachable(error) from None
@@ -258,8 +274,41 @@ class Client:
         link.set_tunnel(host, port)
         return link
 
+    @property
+    def shown_endpoint(self) -> str:
+        return shown_endpoint(self.server.endpoint)
+
     def _unreachable(self, error: BaseException) -> Unreachable:
-        return Unreachable(tell("unreachable", endpoint=self.server.endpoint, why=_why(error)))
+        return Unreachable(tell("unreachable", endpoint=self.shown_endpoint, why=_why(error)))
+
+
+def _checked(endpoint: str) -> SplitResult:
+    """Raises NotConnected."""
+    with suppress(ValueError):
+        url = urlsplit(endpoint)
+        is_url = url.scheme in {"http", "https"} and url.hostname and not url.query
+        if is_url and url.port != 0 and not _OUTSIDE_URL & set(endpoint) and endpoint.isprintable():
+            return url
+    raise NotConnected(tell("bad endpoint", endpoint=shown_endpoint(endpoint)))
+
+
+def shown_endpoint(endpoint: str) -> str:
+    """Without a name and a password."""
+    return printable(re.sub(r"//[^/]*@", "//", endpoint))
+
+
+def is_in_the_clear(endpoint: str) -> bool:
+    """Whether what is asked and answered leaves this machine unencrypted."""
+    url = urlsplit(endpoint)
+    host = url.hostname or ""
+    if url.scheme == "https" or host == "localhost" or host.endswith(".localhost"):
+        return False
+    from ipaddress import ip_address  # noqa: PLC0415  few need it
+
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return True
 
 
 class _StaleLink(Exception):
@@ -273,7 +322,11 @@ def _trusting(server: Server) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=server.authority)
     except (OSError, ssl.SSLError) as error:
         raise NotConnected(
-            tell("untrusted", endpoint=server.endpoint, why=f"{server.authority}: {_why(error)}")
+            tell(
+                "untrusted",
+                endpoint=shown_endpoint(server.endpoint),
+                why=f"{server.authority}: {_why(error)}",
+            )
         ) from None
 
 
@@ -295,9 +348,8 @@ def _read(response: HTTPResponse) -> Answer:
 
 def told_by(answer: Answer) -> dict[str, Any]:
     """The JSON object of the answer; empty where there is none."""
-    with suppress(ValueError):
-        found = answer.json
-        return found if isinstance(found, dict) else {}
+    with suppress(NotTheApi):
+        return answer.json  # type: ignore[no-any-return]  # of whatever server
     return {}
 
 
@@ -323,7 +375,7 @@ def _again_s(headers: Mapping[str, str]) -> float:
 def _date(headers: Mapping[str, str]) -> datetime | None:
     from email.utils import parsedate_to_datetime  # noqa: PLC0415  http.client has it already
 
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return parsedate_to_datetime(headers.get("date", ""))
     return None
 
@@ -332,4 +384,4 @@ def _why(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())
+    return printable(" ".join(str(text).split()))

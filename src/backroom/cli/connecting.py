@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from backroom.cli.client import Server
+from backroom.cli.client import Server, shown_endpoint
 from backroom.cli.exits import NotConnected
 from backroom.cli.sentences import tell
 from backroom.data_folder import default_data
@@ -53,7 +53,7 @@ def _remote(said: Connection, environment: Mapping[str, str]) -> Server:
     secret_key = said.secret_key or _first(environment, SECRET_KEY)
     project_id = said.project_id or _first(environment, PROJECT)
     if not (access_key and secret_key):
-        raise NotConnected(tell("no key", endpoint=endpoint))
+        raise NotConnected(tell("no key", endpoint=shown_endpoint(endpoint)))
     if not project_id:
         raise NotConnected(tell("no project"))
     token = None if said.access_key else _first(environment, SECURITY_TOKEN)

@@ -37,6 +37,10 @@ class CallRefused(CallFailed):
         self.code = code
 
 
+class NotTheApi(CallFailed):
+    """What answered is another program, or a broken one."""
+
+
 class NoNativeApi(CallFailed):
     pass
 

@@ -84,7 +84,7 @@ class Output(NamedTuple):
         if self.format is Format.YAML:
             typer.echo(_yaml(found), nl=False)
         elif self.format is Format.JSON:
-            typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+            typer.echo(json_text(found, indent=2))
         else:
             _print_found(found)
 
@@ -119,6 +119,15 @@ def shown(value: Any) -> str:
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return printable(str(value)).replace("\n", "\\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """For people's eyes, too: what a terminal would obey, or can't be written, is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else json.dumps(letter)[1:-1]
+        for letter in text
+    )
 
 
 def printable(text: str) -> str:
@@ -207,5 +216,9 @@ def _width(text: str) -> int:
 def _yaml(document: Any) -> str:
     import yaml  # noqa: PLC0415  few need it
 
-    text: str = yaml.safe_dump(document, allow_unicode=True, sort_keys=False)
-    return text
+    plain = json.loads(json.dumps(document))  # YAML knows no kinds of dict but dict
+    text: str = yaml.safe_dump(plain, allow_unicode=True, sort_keys=False)
+    if all(letter.isprintable() or letter == "\n" for letter in text):
+        return text
+    escaped: str = yaml.safe_dump(plain, allow_unicode=False, sort_keys=False)
+    return escaped

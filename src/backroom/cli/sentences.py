@@ -63,6 +63,14 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "{endpoint} can't be reached: {why}; is the server running? Try: backroom doctor",
         "无法连接 {endpoint}：{why}。服务在运行吗？可执行 backroom doctor 检查",
     ),
+    "not the api": (
+        "what answered does not speak this API ({why}); look at the endpoint",
+        "应答方不是此 API 的服务（{why}），请检查地址",
+    ),
+    "in the clear": (
+        "{endpoint} is not encrypted: others on the way can read and change what is sent",
+        "{endpoint} 未加密：途中的他人可以读取和篡改传输内容",
+    ),
     "untrusted": (
         "the certificate of {endpoint} is not trusted: {why}; say which CA to trust by --ca FILE",
         "{endpoint} 的证书不受信任：{why}。请用 --ca FILE 指定要信任的 CA",

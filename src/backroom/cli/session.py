@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backroom.cli.output import Format, Output, query_problem
+from backroom.cli.output import Format, Output, query_problem, warn
 from backroom.cli.sentences import LANGUAGES, choose, tell
 
 if TYPE_CHECKING:
@@ -181,11 +181,13 @@ def _disguised(command: Command, function: Command, parameters: list[Parameter])
 @contextmanager
 def _session(said: Any, output: Output | None, purpose: Any) -> Iterator[Session]:
     from backroom.cli.calls import Calls  # noqa: PLC0415
-    from backroom.cli.client import Client  # noqa: PLC0415
+    from backroom.cli.client import Client, is_in_the_clear, shown_endpoint  # noqa: PLC0415
     from backroom.cli.connecting import connected  # noqa: PLC0415
 
     server, instance_id = connected(said)
     client = Client(server)
+    if is_in_the_clear(server.endpoint):
+        warn(tell("in the clear", endpoint=shown_endpoint(server.endpoint)))
     try:
         yield Session(output or Output(), Calls(client, purpose), instance_id)
     finally:

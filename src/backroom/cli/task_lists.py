@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +12,13 @@ from backroom.cli.calls import Record
 from backroom.cli.durations import moment_of
 from backroom.cli.exits import NotConnected
 from backroom.cli.files import writing
-from backroom.cli.output import Column, printable, warn
+from backroom.cli.output import Column, json_text, printable, warn
 from backroom.cli.progress import progress
 from backroom.cli.sentences import tell
 from backroom.cli.session import Session
 
+# what a spreadsheet would compute, in full width, too
+FORMULA: Final = frozenset("=+-@\uff1d\uff0b\uff0d\uff20")
 FORMATS: Final = ("json", "csv")
 SEARCH_FORM: Final = "%Y-%m-%dT%H:%M:%SZ"
 LIST_FORM: Final = "%Y%m%d%H%M%S"  # [D]
@@ -128,7 +129,7 @@ def _times(wanted: Wanted, form: str, begin: str, end: str) -> dict[str, str]:
 
 
 def _json_lines(write: Callable[[bytes], object]) -> Callable[[Record], object]:
-    return lambda task: write(json.dumps(task, ensure_ascii=False).encode() + b"\n")
+    return lambda task: write(json_text(task).encode() + b"\n")
 
 
 def _csv_lines(write: Callable[[bytes], object]) -> Callable[[Record], object]:
@@ -153,6 +154,6 @@ def _csv_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, (dict, list)):
-        value = json.dumps(value, ensure_ascii=False)
+        value = json_text(value)
     text = printable(str(value))
-    return "'" + text if text[:1] in {"=", "+", "-", "@"} else text
+    return "'" + text if text[:1] in FORMULA else text

@@ -1,6 +1,5 @@
 """Shows tasks that are followed: bars on a terminal, lines in a pipe, JSON lines for programs."""
 
-import json
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -9,7 +8,7 @@ import typer
 
 from backroom.cli.durations import between_s, in_words
 from backroom.cli.following import View
-from backroom.cli.output import coloured, shown
+from backroom.cli.output import coloured, json_text, shown
 from backroom.cli.sentences import tell
 from backroom.cli.sources import Sighting
 
@@ -55,7 +54,7 @@ class JsonView(SilentView):
         line = outcome(seen)
         if self._known.get(seen.id) != _moved(seen):
             self._known[seen.id] = _moved(seen)
-            typer.echo(json.dumps(line, ensure_ascii=False))
+            typer.echo(json_text(line))
             sys.stdout.flush()
 
 

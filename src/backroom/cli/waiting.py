@@ -67,7 +67,7 @@ def source_of(
         only = session.instance(instance) if instance and is_everything else None
         return NativeSource(calls, only)
     if instance is None and session.instance_id is None:
-        raise NotConnected(tell("official needs instance", endpoint=calls.client.server.endpoint))
+        raise NotConnected(tell("official needs instance", endpoint=calls.client.shown_endpoint))
     return OfficialSource(calls, session.instance(instance), interval_s)
 
 

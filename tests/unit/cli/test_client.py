@@ -1,14 +1,30 @@
 """The client meets what networks and servers do, and never does a change twice by accident."""
 
 import json
+import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
 from tests.support.answering import DROP, answering
 
 from backroom.cli.calls import Calls, Purpose
-from backroom.cli.client import Call, Client, Server, quoted
-from backroom.cli.exits import AnswerLost, CallRefused, NoNativeApi, NotConnected, Unreachable
+from backroom.cli.client import (
+    Call,
+    Client,
+    Server,
+    is_in_the_clear,
+    quoted,
+    told_by,
+)
+from backroom.cli.exits import (
+    AnswerLost,
+    CallRefused,
+    NoNativeApi,
+    NotConnected,
+    NotTheApi,
+    Unreachable,
+)
 from backroom.cli.sentences import choose
 from backroom.wire.signing import SignedRequest, parse_authorization, verify
 from backroom.wire.signing_requests import RequestKey
@@ -93,6 +109,33 @@ class TestWhatComesBack:
             one.call(READ)
             assert one._link is link
             one.close()
+
+    @pytest.mark.parametrize(
+        "body", [b"<b>", b"[]", b"1", b"\xff", b"[" * 100_000, b'{"a": ' * 100_000]
+    )
+    def test_what_is_no_answer_of_the_api_is_told(self, body):
+        with answering(lambda _asked: (200, JSON, body)) as server:
+            answer = client(server.endpoint).call(READ)
+            with pytest.raises(NotTheApi, match="does not speak this API"):
+                _ = answer.json
+            refused = client(server.endpoint).probe("/healthz")
+            assert told_by(refused) == {}
+
+    def test_what_is_not_in_an_answer_is_told(self):
+        with answering(lambda _asked: (200, JSON, b'{"a": {"b": 1}}')) as server:
+            calls = Calls(client(server.endpoint))
+            for ask in (
+                lambda: calls.list_tasks("i", None, {}),
+                lambda: calls.show_task("i", "t"),
+                lambda: calls.client.call(READ).json["a"]["c"],
+            ):
+                with pytest.raises(NotTheApi, match="no "):
+                    ask()
+
+    def test_a_date_of_no_calendar_is_passed_over(self):
+        date = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+        with answering(lambda _asked: (200, {"Date": date}, b"{}")) as server:
+            assert client(server.endpoint).call(READ).json == {}
 
     def test_an_idle_connection_that_was_closed_is_opened_again(self):
         with answering(replies(OK, DROP, OK)) as server:
@@ -235,3 +278,53 @@ def test_native_calls_are_not_tried_on_a_server_without_them():
 def test_a_bad_endpoint_is_refused(endpoint):
     with pytest.raises(NotConnected, match="no URL"):
         client(endpoint)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://h:99999", "https://[", "http://h:abc", "http://\x1b[31m", "http://h\x1b",
+        "ftp://h", "h:1", "https://u:pass-word@x y", "http://h:0",
+    ],
+)  # fmt: skip
+def test_an_endpoint_that_is_none_is_told_without_a_password(endpoint):
+    with pytest.raises(NotConnected) as raised:
+        client(endpoint)
+    assert "pass-word" not in str(raised.value)
+    assert str(raised.value).isprintable()
+
+
+def test_a_password_in_an_endpoint_is_never_told():
+    with pytest.raises(Unreachable) as raised:
+        client("http://u:pass-word@127.0.0.1:1").call(READ)
+    assert "pass-word" not in str(raised.value)
+
+
+def test_a_status_line_gives_a_terminal_no_orders():
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        link, _ = listening.accept()
+        link.recv(65_536)
+        link.sendall(b"EVIL\x1b[31m\x9b31m\r\n\r\n")
+        link.close()
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    with pytest.raises(Unreachable, match="EVIL") as raised:
+        client(f"http://127.0.0.1:{listening.getsockname()[1]}").call(READ)
+    thread.join()
+    listening.close()
+    assert str(raised.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_clear"),
+    [
+        ("http://127.0.0.1:1", False), ("http://[::1]:1", False), ("http://localhost", False),
+        ("https://example.com", False), ("http://example.com", True), ("http://10.0.0.1", True),
+        ("http://localhost.example.com", True),
+    ],
+)  # fmt: skip
+def test_what_leaves_the_machine_unencrypted_is_known(endpoint, is_clear):
+    assert is_in_the_clear(endpoint) is is_clear

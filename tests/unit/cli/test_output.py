@@ -132,3 +132,21 @@ class TestOnATerminal:
         assert output.coloured("other") == "other"
         monkeypatch.setenv("NO_COLOR", "1")
         assert output.coloured("failed") == "failed"
+
+
+NASTY = {"a": "\x1b[31m\x7f\x9b\u202e\ud800", "b": ["创建", "\n"]}
+
+
+@pytest.mark.parametrize("kind", [Format.JSON, Format.YAML])
+def test_no_document_gives_a_terminal_orders(capsys, kind):
+    Output(kind).document(NASTY)
+
+    text = capsys.readouterr().out
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert (json.loads(text) if kind is Format.JSON else yaml.safe_load(text)) == NASTY
+
+
+def test_letters_stay_letters_in_documents(capsys):
+    for kind in (Format.JSON, Format.YAML):
+        Output(kind).document({"name": "创建"})
+        assert "创建" in capsys.readouterr().out
