@@ -236,16 +236,22 @@ def _worker_id(data: Path) -> WorkerId:
 
 
 async def _refuse_to_emulate_on_records(backroom: Backroom) -> None:
-    """A reset throws records away: never those of a server that was no emulator."""
-    if backroom.emulator is None:
-        return
+    """A reset throws records away: never those of a server that was no emulator.
+
+    The mark of an emulator names its database. It is gone once the folder was served without.
+    """
     mark = backroom.settings.data / EMULATOR_FILE
-    if not mark.exists() and await backroom.account_store.projects():
+    if backroom.emulator is None:
+        mark.unlink(missing_ok=True)
+        return
+    database = (backroom.settings.database or "").encode()
+    is_ours = mark.is_file() and mark.read_bytes() == database
+    if not is_ours and await backroom.account_store.projects():
         raise CannotServe(
             f"{backroom.settings.data} holds records of a server without --emulator, which a reset "
             "would throw away; choose another --data"
         )
-    mark.touch()
+    mark.write_bytes(database)
 
 
 async def _refuse_generated_keys_in_public(backroom: Backroom) -> None:

@@ -1,6 +1,7 @@
 """`backroom test-server` and `serve --emulator` as real processes."""
 
 import json
+import shutil
 import signal
 import subprocess
 
@@ -8,6 +9,8 @@ import pytest
 from tests.support.calls import Calls
 from tests.support.processes import BACKROOM, backroom, environment, serving
 from tests.support.signer import Signer
+
+from backroom.data_folder import DATABASE_FILE, KEY_FILE
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +133,30 @@ def test_an_emulator_keeps_off_the_records_of_a_server(tmp_path):
     with serving(tmp_path):
         pass
     done = backroom("serve", "--emulator", "--data", str(tmp_path))
+
+    assert done.returncode == 1
+    assert "choose another --data" in done.stderr
+
+
+def test_an_emulator_keeps_off_what_a_server_added_to_its_folder(tmp_path):
+    for flags in (("--emulator",), ()):
+        with serving(tmp_path, *flags):
+            pass
+    done = backroom("serve", "--emulator", "--data", str(tmp_path))
+
+    assert done.returncode == 1
+    assert "choose another --data" in done.stderr
+
+
+def test_an_emulator_keeps_off_another_database_with_the_same_key(tmp_path):
+    real, emulated = tmp_path / "real", tmp_path / "emulated"
+    with serving(real):
+        pass
+    with serving(emulated, "--emulator"):
+        pass
+    shutil.copy(real / KEY_FILE, emulated / KEY_FILE)
+    database = f"sqlite:///{real / DATABASE_FILE}"
+    done = backroom("serve", "--emulator", "--data", str(emulated), "--database", database)
 
     assert done.returncode == 1
     assert "choose another --data" in done.stderr

@@ -12,6 +12,7 @@ from tests.support.world import make_world
 from backroom.api.rate_limit import RateLimit
 from backroom.domain.account import Role
 from backroom.domain.errors import InvalidInput
+from backroom.emulator import faults
 from backroom.emulator.unread import unread_paths
 from backroom.testing.server import InProcessServer
 from backroom.wire.reassignment import ReassignBody
@@ -92,6 +93,29 @@ def test_connection_is_dropped_without_an_answer(server, call, listed):
     assert server.faults.injected(rule) == 1
     call.close()
     assert call("GET", listed).status == 200
+
+
+def test_no_web_page_may_use_what_is_open(server):
+    link = http.client.HTTPConnection(server.endpoint.removeprefix("http://"), timeout=20)
+    for method, path in (("POST", "/reset"), ("GET", "/clock"), ("GET", "/faults")):
+        link.request(method, EMULATOR + path, headers={"origin": "http://page.example"})
+        answer = link.getresponse()
+        answer.read()
+        assert answer.status == 403
+        link.request(method, EMULATOR + path)
+        answer = link.getresponse()
+        answer.read()
+        assert answer.status in (200, 204)
+    link.close()
+
+
+def test_rules_are_bounded(server, call, monkeypatch):
+    monkeypatch.setattr(faults, "RULES_MOST", 1)
+    rule = {"operation": "ListInstances", "drop": True, "first": 9}
+    assert call("POST", f"{EMULATOR}/faults", rule).status == 201
+    assert call("POST", f"{EMULATOR}/faults", rule).status == 400
+    assert call("DELETE", f"{EMULATOR}/faults").status == 204
+    assert call("POST", f"{EMULATOR}/faults", rule).status == 201
 
 
 def test_drops_leave_no_file_open(server, call, listed):

@@ -10,7 +10,7 @@ from typing import Literal
 from backroom.api.exchange import NO_CONTENT, Request, Response, json_response
 from backroom.api.routes import Handler, Route
 from backroom.domain.account import require_admin
-from backroom.domain.errors import EmptyBody
+from backroom.domain.errors import EmptyBody, Forbidden
 from backroom.domain.seed import Seed
 from backroom.emulator.controls import Emulator
 from backroom.wire import emulator as wire
@@ -133,13 +133,20 @@ def guarded(route: Route, *, is_open: bool) -> Route:
     """A control that is anybody's who can reach the port, or an admin's."""
     identity: Literal["none", "required"] = "none" if is_open else "required"
     if is_open:
-        return replace(route, identity=identity)
+        return intercepted(replace(route, identity=identity), (no_web_page,))
 
     async def admin_only(_route: Route, request: Request, handler: Handler) -> Response:
         require_admin(request.who)
         return await handler(request)
 
     return intercepted(route, (admin_only,))
+
+
+async def no_web_page(_route: Route, request: Request, handler: Handler) -> Response:
+    """What is anybody's must not be that of any page that a browser here happens to show."""
+    if request.header(b"origin") is not None:
+        raise Forbidden("an open emulator takes no requests of web pages")
+    return await handler(request)
 
 
 def intercepted(route: Route, interceptors: Sequence[Interceptor]) -> Route:

@@ -5,10 +5,12 @@ from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Any
 
-from backroom.domain.errors import StepRejected
+from backroom.domain.errors import InvalidInput, StepRejected
 from backroom.domain.fault import ANY, CallFault, Rule, StepFault
 from backroom.domain.ids import TaskId
 from backroom.operations.operation import Step, StepContext
+
+RULES_MOST = 1_000
 
 
 class Faults:
@@ -24,6 +26,9 @@ class Faults:
         return list(self._rules.values())
 
     def add(self, fault: CallFault | StepFault, first: int = 1, last: int | None = None) -> Rule:
+        """Raises InvalidInput where there are too many: every call looks at each."""
+        if len(self._rules) >= RULES_MOST:
+            raise InvalidInput("fault", f"is one too many: there are {RULES_MOST}, delete some")
         self._made += 1
         rule = Rule(f"fault-{self._made}", fault, first, last)
         self._rules[rule.id] = rule
