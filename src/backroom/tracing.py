@@ -27,6 +27,7 @@ SWITCHES = (
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 )
 PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
+TRACEPARENT_MOST = 256  # characters; the library writes a warning for each that is much longer
 FLUSH_S = 2.0  # for what is left when the process stops, whether the collector answers or not
 
 _log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def _context(trace_id: int, span_id: int) -> Any:
 
 def _context_in(traceparent: str | None) -> Any:
     """What a W3C traceparent names; None for none, and for one that is malformed."""
-    if traceparent is None:
+    if traceparent is None or len(traceparent) > TRACEPARENT_MOST:
         return None
     from opentelemetry.trace import get_current_span  # noqa: PLC0415
     from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415

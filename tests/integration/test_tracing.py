@@ -82,6 +82,13 @@ def test_request_that_fits_no_route_is_named_by_its_method(world, exporter):
     assert "secret" not in span.to_json()
 
 
+def test_an_endless_traceparent_writes_no_log(world, caplog):
+    for length in (257, 60_000):
+        text = TRACEPARENT + "-" + "a" * length
+        assert world.admin.get(world.tasks_path, headers=[("traceparent", text)]).status == 200
+    assert caplog.text == ""
+
+
 def test_trace_of_the_client_is_linked_to(world, exporter):
     world.admin.get(world.tasks_path, headers=[("traceparent", TRACEPARENT)])
     world.admin.get(world.tasks_path, headers=[("traceparent", "garbage \xff")])
