@@ -14,6 +14,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.support.tables import bare_routes
 from tests.support.world import World, make_world
 
+from backroom.api.emulator import EMULATOR
 from backroom.domain.account import Role
 
 CHECKS = [
@@ -31,6 +32,7 @@ FEW = settings(
     suppress_health_check=list(HealthCheck),
 )
 NOTHING_TO_GET_WRONG = {
+    "ListAvailableZones",
     "KeystoneListAuthProjects",
     "KeystoneListAuthDomains",
     "KeystoneListRegions",
@@ -56,7 +58,10 @@ def document(fuzzed):
     return schemathesis.openapi.from_asgi("/backroom/v1/openapi.json", application)
 
 
-OPERATIONS = [route.operation for route in bare_routes()]
+# controls of an emulator would change what the others meet: tests/properties has them
+OPERATIONS = [
+    route.operation for route in bare_routes() if not route.template.startswith(EMULATOR)
+]
 
 
 def at_home(case, world: World) -> None:
