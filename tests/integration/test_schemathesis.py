@@ -59,9 +59,7 @@ def document(fuzzed):
 
 
 # controls of an emulator would change what the others meet: tests/properties has them
-OPERATIONS = [
-    route.operation for route in bare_routes() if not route.template.startswith(EMULATOR)
-]
+OPERATIONS = [route.operation for route in bare_routes() if not route.template.startswith(EMULATOR)]
 
 
 def at_home(case, world: World) -> None:
