@@ -27,26 +27,6 @@ SEED = {"instances": [{"name": "kafka-one", "topics": [{"name": "orders"}]}]}
 EMULATOR = "/backroom/v1/emulator"
 
 
-@pytest.fixture(scope="module")
-def _started():
-    server = InProcessServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def server(_started):
-    _started.reset(to_empty=True)
-    return _started
-
-
-@pytest.fixture
-def call(server):
-    calls = Calls(server.endpoint, Signer(server.ak, server.sk))
-    yield calls
-    calls.close()
-
-
 @pytest.fixture
 def instance_id(server):
     return server.seed(SEED)["kafka-one"]

@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.calls import Calls
-from tests.support.signer import Signer
 from tests.support.world import make_world
 
 from backroom.api.rate_limit import RateLimit
@@ -14,32 +12,11 @@ from backroom.domain.account import Role
 from backroom.domain.errors import InvalidInput
 from backroom.emulator import faults
 from backroom.emulator.unread import unread_paths
-from backroom.testing.server import InProcessServer
 from backroom.wire.reassignment import ReassignBody
 
 EMULATOR = "/backroom/v1/emulator"
 SEED = {"instances": [{"name": "kafka-one"}]}
 BUSY = {"status": 503, "error_code": "DMS.111501025", "error_msg": "later"}
-
-
-@pytest.fixture(scope="module")
-def _started():
-    server = InProcessServer().start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def server(_started):
-    _started.reset(to_empty=True)
-    return _started
-
-
-@pytest.fixture
-def call(server):
-    calls = Calls(server.endpoint, Signer(server.ak, server.sk))
-    yield calls
-    calls.close()
 
 
 @pytest.fixture
