@@ -9,6 +9,7 @@ import fcntl
 import os
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
@@ -48,6 +49,7 @@ class Marks:
         self._rest = b""
         self._came = asyncio.Event()
         self.found: dict[tuple[int, int], Mark] = {}
+        self._counts: Counter[int] = Counter()
         asyncio.get_running_loop().add_reader(reading, self._read)
 
     def pen(self) -> Pen:
@@ -58,6 +60,8 @@ class Marks:
         whole = len(data) - len(data) % _RECORD.size
         for record in _RECORD.iter_unpack(data[:whole]):
             mark = Mark(*record)
+            if (mark.number, mark.step) not in self.found:
+                self._counts[mark.step] += 1
             self.found[mark.number, mark.step] = mark
         self._rest = data[whole:]
         self._came.set()
@@ -73,12 +77,17 @@ class Marks:
         await self.until(lambda: (number, step) in self.found, limit_s)
         return self.found[number, step]
 
+    def count(self, step: int) -> int:
+        """How many tasks have begun it. Cheap: it is asked for while they run."""
+        return self._counts[step]
+
     def times(self, step: int) -> list[float]:
         """In order of time."""
         return sorted(mark.at_s for mark in self.found.values() if mark.step == step)
 
     def forget(self) -> None:
         self.found.clear()
+        self._counts.clear()
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._reading)

@@ -82,7 +82,7 @@ async def tasks_per_s(subject: Subject, count: int) -> float:
 
 async def _third_steps(subject: Subject, count: int) -> None:
     marks = subject.marks
-    await marks.until(lambda: sum(step == 3 for _, step in marks.found) >= count, LIMIT_S)
+    await marks.until(lambda: marks.count(3) >= count, LIMIT_S)
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,7 @@ async def drained(subject: BackroomSubject, lanes: int, count: int, *, fresh: bo
         coming = asyncio.create_task(
             _newcomers(subject, lanes, newcomers, waited if fresh else None)
         )
-        await marks.until(
-            lambda: (
-                sum(step == 3 for number, step in marks.found if number not in newcomers) >= count
-            ),
-            LIMIT_S,
-        )
+        await marks.until(lambda: marks.count(3) - len(newcomers) >= count, LIMIT_S)
         coming.cancel()
     ends = sorted(
         mark.at_s
@@ -190,7 +185,7 @@ async def resumed_s(subject: BackroomSubject, count: int, *, elsewhere: bool) ->
         await subject.have_instances(count)
         await subject.fill(take(count), "benchHold", count)
     async with subject.worker() as pid:
-        await marks.until(lambda: len(marks.times(1)) >= count, LIMIT_S)
+        await marks.until(lambda: marks.count(1) >= count, LIMIT_S)
         if elsewhere:
             async with subject.worker("other"):
                 await asyncio.sleep(LEASE_S + 1.0)
@@ -207,5 +202,5 @@ async def _killed(subject: BackroomSubject, pid: int, count: int) -> float:
 
 
 async def _again(subject: BackroomSubject, killed_at: float, count: int) -> float:
-    await subject.marks.until(lambda: len(subject.marks.times(2)) >= count, LIMIT_S)
+    await subject.marks.until(lambda: subject.marks.count(2) >= count, LIMIT_S)
     return subject.marks.times(2)[-1] - killed_at
