@@ -53,7 +53,10 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
     "port": ("--port", "0 takes any free one"),
     "is_plain_http": ("--http", "plain HTTP instead of TLS"),
     "role": ("--role", "`all`, `api` (no worker) or `worker` (no HTTP)"),
-    "slots": ("--workers", "tasks that run at once in this process"),
+    "slots": (
+        "--workers",
+        "tasks that run at once in this process; an eighth more on idle instances",
+    ),
     "is_empty": ("--empty", "make no instance on the first start"),
     "allows_generated_keys_anywhere": (
         "--i-know",

@@ -76,10 +76,13 @@ class TaskStore(Protocol):
 
     async def history(self, task_id: TaskId) -> History: ...
 
-    async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
+    async def claim(
+        self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
+    ) -> list[Task]:
         """Take up to `limit` lanes that are ready, and claim the task at their head.
 
-        Oldest first; a lane that had nothing to do counts as ready a minute before it was.
+        Oldest first; a lane that had nothing to do counts as ready a minute before it was. And
+        those of the `spare` next that had nothing to do.
 
         Two workers never get the same lane. A claim is a beat too: who took a task is not taken
         for dead before its next beat lands. Costs the same however many tasks are queued.

@@ -54,7 +54,10 @@ class EmulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`database` is a URL; None means a SQLite file in `data`. `slots` tasks run at once."""
+    """`database` is a URL; None means a SQLite file in `data`. `slots` tasks run at once.
+
+    And an eighth more, of instances that had nothing to do.
+    """
 
     data: Path
     database: str | None = None

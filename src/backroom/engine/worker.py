@@ -14,6 +14,7 @@ from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
 
 SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
+SPARE = 8  # for so many slots there is one more, for who comes anew (docs/adr/0026)
 POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped
 STORE_RETRY_S = 0.5
 CLAIMED_AT_ONCE = 100  # one transaction: it must not last until the store's call is given up
@@ -57,6 +58,7 @@ class Worker:
                         await self.recover()
                         self._is_recovered = True
                     is_full = await self.round() == 0 and len(self._running) >= self._slots
+                await asyncio.sleep(0)  # what was just claimed begins before the next look
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
@@ -104,11 +106,16 @@ class Worker:
         await rescue(self._around, [task for task in held if task.id not in runs], self.id)
 
     async def round(self) -> int:
-        """Claim what there are free slots for, or as much as may be, and start it: how many."""
-        free = min(self._slots - len(self._running), CLAIMED_AT_ONCE)
-        if free <= 0:
-            return 0
-        claimed = await self._around.tasks.claim(self.id, free, self._around.clock.now())
+        """Claim what there are free slots for, or as much as may be, and start it: how many.
+
+        The spare ones are for tasks on instances that had nothing to do.
+        """
+        free = self._slots - len(self._running)
+        limit = min(max(0, free), CLAIMED_AT_ONCE)
+        spare = self._slots // SPARE + min(0, free)
+        claimed = await self._around.tasks.claim(
+            self.id, limit, self._around.clock.now(), max(0, spare)
+        )
         for task in claimed:
             self._start(task)
         return len(claimed)

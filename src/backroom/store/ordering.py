@@ -30,8 +30,7 @@ class Stream:
 
 def count(connection: apsw.Connection, key: int, difference: int) -> None:
     """A task with this key came (1) or went (-1)."""
-    for level in LEVELS:
-        connection.execute(_SQL.add_to_count, (level, key >> level, difference))
+    connection.execute(_SQL.count_key, (key, *LEVELS, difference))
 
 
 class CountedKeys:

@@ -115,12 +115,15 @@ class PostgresTaskStore:
 
         return await self._postgres.run(read)
 
-    async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
-        if limit <= 0:
+    async def claim(
+        self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
+    ) -> list[Task]:
+        if limit + spare <= 0:
             return []
 
         async def take(link: Link) -> list[Task]:
-            ready = await link.fetch(_SQL.ready_heads, stamp(now), limit)
+            found = await link.fetch(_SQL.ready_heads, stamp(now), limit + spare)
+            ready = [row for place, row in enumerate(found) if place < limit or row["is_new"]]
             if not ready:
                 return []
             self._doubtful.add(link.name)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -31,7 +32,10 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 class SqliteTaskStore:
-    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it."""
+    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
+
+    `on_ready` is called before the write, too: a claim that comes at once shares its commit.
+    """
 
     def __init__(
         self,
@@ -46,19 +50,30 @@ class SqliteTaskStore:
         self._on_ready = on_ready
         self._on_written = on_written
         self._records = RecordReader(self._read)
+        self._coming = 0  # writes under way by which a lane may be ready
+        self._claims = 0  # begun so far
 
     async def write(self, *changes: Change) -> None:
-        def piece(connection: apsw.Connection) -> bool:
-            return any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
+        def piece(connection: apsw.Connection) -> tuple[bool, int]:
+            is_ready = any([_put_change(connection, change) for change in changes])  # noqa: C419  all of them
+            return is_ready, self._claims
 
-        async def write() -> None:
-            is_urgent = any(change.task.version == 1 for change in changes)  # somebody waits
-            is_ready = await self._writer.run(piece, is_urgent=is_urgent)
-            self._on_written()
-            if is_ready:
-                self._on_ready()
+        is_new = any(change.task.version == 1 for change in changes)  # somebody waits
+        writing = self._writer.put(piece, is_urgent=is_new)
+        writing.add_done_callback(partial(self._written, is_new))
+        if is_new:
+            self._coming += 1
+            self._on_ready()
+        await asyncio.shield(writing)  # whoever asked may go: what was written still wakes a worker
 
-        await asyncio.shield(write())  # whoever asked may go: what was written still wakes a worker
+    def _written(self, is_new: bool, writing: asyncio.Future[tuple[bool, int]]) -> None:
+        self._coming -= is_new
+        if writing.cancelled() or writing.exception() is not None:
+            return
+        is_ready, claims = writing.result()
+        self._on_written()
+        if is_ready and claims == self._claims:  # a later claim has looked, or will
+            self._on_ready()
 
     async def get(self, task_id: TaskId) -> Task | None:
         row = self._read(_SQL.task, (task_id,)).fetchone()
@@ -119,19 +134,28 @@ class SqliteTaskStore:
             )
         return found  # noqa: RET504  left inside the snapshot, mypy sees no return
 
-    async def claim(self, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:
-        ready = self._read(_SQL.ready_lanes, (stamp(now), 1)).fetchone()
-        if ready is None or limit <= 0:
+    async def claim(
+        self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
+    ) -> list[Task]:
+        if limit + spare <= 0 or not (self._coming or self._is_any_ready(limit, now, spare)):
             return []
 
         def piece(connection: apsw.Connection) -> list[Task]:
-            connection.execute(_SQL.beat, (worker_id, stamp(now)))
-            heads: Any = connection.execute(_SQL.ready_lanes, (stamp(now), limit)).fetchall()
-            return [_claim_head(connection, head, worker_id, now) for (head,) in heads]
+            self._claims += 1
+            found: Any = connection.execute(_SQL.ready_heads, (stamp(now), limit + spare))
+            heads = [row for place, row in enumerate(found) if place < limit or row[-1]]
+            if heads:
+                connection.execute(_SQL.beat, (worker_id, stamp(now)))
+            return [_claim(connection, rows.task(head), worker_id, now) for head in heads]
 
         claimed = await self._writer.run(piece, is_urgent=True)
-        self._on_written()
+        if claimed:
+            self._on_written()
         return claimed
+
+    def _is_any_ready(self, limit: int, now: datetime, spare: int) -> bool:
+        values = {"now": stamp(now), "most": 1 if limit else spare, "is_any": limit > 0}
+        return self._read(_SQL.any_ready, values).fetchone() is not None
 
     async def next_due(self) -> datetime | None:
         row = self._read(_SQL.next_ready).fetchone()
@@ -179,7 +203,7 @@ def _put_change(connection: apsw.Connection, change: Change) -> bool:
     elif change.event.to_state is None:
         is_ready = _delete(connection, task)
     else:
-        is_ready = _update(connection, task, stamp(change.event.at))
+        is_ready = _update(connection, change)
     for step in change.steps:
         connection.execute(_SQL.put_step, rows.step_row(task.id, step))
     if change.attempt is not None:
@@ -254,13 +278,15 @@ def _delete(connection: apsw.Connection, task: Task) -> bool:
     return False
 
 
-def _update(connection: apsw.Connection, task: Task, now: str) -> bool:
+def _update(connection: apsw.Connection, change: Change) -> bool:
+    task, now = change.task, stamp(change.event.at)
     row = connection.execute(_SQL.update_task, rows.updated_task(task)).fetchone()
     if row is None:
         raise StaleTask(task.id, task.version - 1)
     key = row[0]
     if task.state is State.RUNNING:
-        connection.execute(_SQL.hold_lane, (task.worker_id, task.lane, key))
+        if change.event.from_state is not State.RUNNING:
+            connection.execute(_SQL.hold_lane, (task.worker_id, task.lane, key))
         return False
     if task.state is State.WAITING:
         ready_at = optional_stamp(task.due_at) or now
@@ -283,8 +309,7 @@ def _move_lane_on(connection: apsw.Connection, task: Task, key: int, now: str) -
     return True
 
 
-def _claim_head(connection: apsw.Connection, head: int, worker_id: WorkerId, now: datetime) -> Task:
-    row: Any = connection.execute(_SQL.task_by_key, (head,)).fetchone()
-    change = lifecycle.claim(rows.task(row), worker_id, now)
+def _claim(connection: apsw.Connection, task: Task, worker_id: WorkerId, now: datetime) -> Task:
+    change = lifecycle.claim(task, worker_id, now)
     _put_change(connection, change)
     return change.task

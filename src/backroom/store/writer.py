@@ -15,6 +15,7 @@ from backroom.domain.errors import StoreUnavailable
 from backroom.store.connection import translated
 
 T = TypeVar("T")
+_Outcome = tuple[Any, BaseException | None]
 
 MAX_GROUP = 128  # writes in one commit: past this the commit's own cost no longer shows
 MIN_GROUP = 8
@@ -33,8 +34,9 @@ class Writer:
 
     Of a group, no more than half is urgent while others wait, too. To write a group takes about as
     long as to commit it: more would keep those waiting who come meanwhile, less be all commits.
-    Those that wait while a commit is under way share the next one. A piece that raises leaves no
-    trace; the others of its group are not touched. `run` returns once the commit is durable.
+    Whoever comes while a group is written, and has a place in it, is committed with it. A piece
+    that raises leaves no trace; the others of its group are not touched. `run` returns once the
+    commit is durable.
     """
 
     def __init__(self, connection: apsw.Connection, *, on_thread: bool = True) -> None:
@@ -51,16 +53,22 @@ class Writer:
             self._thread.start()
 
     async def run(self, piece: Callable[[apsw.Connection], T], *, is_urgent: bool = False) -> T:
+        return await self.put(piece, is_urgent=is_urgent)
+
+    def put(
+        self, piece: Callable[[apsw.Connection], T], *, is_urgent: bool = False
+    ) -> asyncio.Future[T]:
+        """It is done once the commit is durable; cancelled, it is written all the same."""
         if self._is_closed:
             raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         job = _Job(piece, future, loop, is_urgent)
         if self._thread is None:
-            self._commit([job])
+            self._commit(job)
         else:
             self._jobs.put(job)
-        return await future
+        return future
 
     def close(self) -> None:
         """Write what was given so far, then close the connection. Safe to repeat."""
@@ -71,23 +79,22 @@ class Writer:
         self._connection.close()
 
     def _work(self) -> None:
-        while group := self._next_group():
-            self._commit(group)
+        while (first := self._first()) is not None:
+            self._commit(first)
 
-    def _next_group(self) -> list[_Job]:
-        """Empty at the end."""
+    def _first(self) -> _Job | None:
+        """Waits for it; None at the end."""
         if not self._urgent and not self._others and not self._is_ending:
             self._take_in(self._jobs.get())
-        with suppress(queue.Empty):
-            while True:
-                self._take_in(self._jobs.get_nowait())
-        group: list[_Job] = []
-        while len(group) < self._most and (self._urgent or self._others):
-            if self._urgent:
-                group.append(self._urgent.popleft())
-            if self._others and len(group) < self._most:
-                group.append(self._others.popleft())
-        return group
+        return self._next(is_urgent=True)
+
+    def _next(self, *, is_urgent: bool) -> _Job | None:
+        """Of one kind, or else of the other."""
+        while not self._jobs.empty():  # only this thread takes any out
+            self._take_in(self._jobs.get())
+        wanted, other = (self._urgent, self._others) if is_urgent else (self._others, self._urgent)
+        waiting = wanted or other
+        return waiting.popleft() if waiting else None
 
     def _take_in(self, job: _Job | None) -> None:
         if job is None:
@@ -95,7 +102,8 @@ class Writer:
         else:
             (self._urgent if job.is_urgent else self._others).append(job)
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _commit(self, first: _Job) -> None:
+        group = [first]
         try:
             outcomes = self._written(group)
         except apsw.Error as error:
@@ -103,19 +111,29 @@ class Writer:
             outcomes = [(None, refused)] * len(group)
         except BaseException as broken:  # noqa: BLE001  raised again where it was asked for
             outcomes = [(None, broken)] * len(group)
-        for job, (result, problem) in zip(group, outcomes, strict=True):
+        ended = list(zip(group, outcomes, strict=True))
+        for loop in {job.loop for job in group}:
             # on its own thread a loop needs no waking
-            later = job.loop.call_soon if self._thread is None else job.loop.call_soon_threadsafe
+            later = loop.call_soon if self._thread is None else loop.call_soon_threadsafe
             with suppress(RuntimeError):  # the loop that asked is closed: nobody waits
-                later(_settle, job.future, result, problem)
+                later(_settle_all, loop, [one for one in ended if one[0].loop is loop])
 
-    def _written(self, group: list[_Job]) -> list[tuple[Any, BaseException | None]]:
-        """Takes the write lock first: a read that turns into a write is refused without waiting."""
+    def _written(self, group: list[_Job]) -> list[_Outcome]:
+        """Takes the write lock first: a read that turns into a write is refused without waiting.
+
+        Adds to the group whoever else is written with it.
+        """
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
             began_s = perf_counter()
-            outcomes = [self._attempt(job.piece) for job in group]
+            outcomes = [self._attempt(group[0].piece)]
+            while len(group) < self._most:
+                job = self._next(is_urgent=not group[-1].is_urgent)
+                if job is None:
+                    break
+                group.append(job)
+                outcomes.append(self._attempt(job.piece))
             written_s = perf_counter()
             execute("COMMIT")
         except BaseException:
@@ -127,7 +145,7 @@ class Writer:
         self._most = max(MIN_GROUP, min(MAX_GROUP, worth))
         return outcomes
 
-    def _attempt(self, piece: Callable[[apsw.Connection], Any]) -> tuple[Any, BaseException | None]:
+    def _attempt(self, piece: Callable[[apsw.Connection], Any]) -> _Outcome:
         result = None
         try:
             with self._connection:
@@ -141,9 +159,23 @@ class Writer:
         return result, None
 
 
-def _settle(future: asyncio.Future[Any], result: Any, problem: BaseException | None) -> None:
+def _settle_all(loop: asyncio.AbstractEventLoop, ended: list[tuple[_Job, _Outcome]]) -> None:
+    """The urgent ones a turn of the loop ahead: what they lead to comes before the others, too."""
+    others = [one for one in ended if not one[0].is_urgent]
+    for job, outcome in ended:
+        if job.is_urgent:
+            _settle(job.future, outcome)
+    if len(others) < len(ended):
+        loop.call_soon(_settle_all, loop, others)
+    else:
+        for job, outcome in others:
+            _settle(job.future, outcome)
+
+
+def _settle(future: asyncio.Future[Any], outcome: _Outcome) -> None:
     if future.done():
         return
+    result, problem = outcome
     if problem is None:
         future.set_result(result)
     else:

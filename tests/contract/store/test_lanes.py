@@ -85,18 +85,32 @@ async def test_lane_that_had_nothing_to_do_is_a_minute_ahead(tasks, seconds, fir
     assert (await claim_one(tasks, after(seconds))).instance_id == instance_id(first)
 
 
+@promised(TaskStore.claim, "those of the `spare` next that had nothing to do")
+async def test_spare_is_for_lanes_that_had_nothing_to_do(tasks):
+    await submit(tasks, 1, count=3)
+    await tasks.write(lifecycle.complete(await claim_one(tasks), NOW, ()))
+    assert await tasks.claim(W1, 0, after(1), 5) == []
+    for number in (2, 3, 4):
+        await submit(tasks, number, after(number))
+    first = await tasks.claim(W1, 1, after(5), 1)
+    assert [one.instance_id for one in first] == [instance_id(2), instance_id(3)]
+    others = await tasks.claim(W1, 0, after(5), 5)
+    assert [one.instance_id for one in others] == [instance_id(4)]
+    assert [one.instance_id for one in await tasks.claim(W1, 5, after(5), 5)] == [instance_id(1)]
+
+
+@pytest.mark.parametrize(("limit", "spare"), [(0, 0), (-1, 0), (0, -1)])
+async def test_claim_takes_nothing_when_there_is_no_place(tasks, limit, spare):
+    await submit(tasks)
+    assert await tasks.claim(W1, limit, after(1), spare) == []
+
+
 async def test_lane_has_no_head_start_when_its_task_is_for_later(tasks):
     await tasks.write(lifecycle.submit(make_task(1, due_at=after(60))))
     assert await tasks.claim(W1, 9, after(59)) == []
     await submit(tasks, 2, after(60))
     assert (await claim_one(tasks, after(60))).instance_id == instance_id(2)
     assert (await claim_one(tasks, after(60))).instance_id == instance_id(1)
-
-
-@pytest.mark.parametrize("limit", [0, -1])
-async def test_claim_takes_nothing_when_there_is_no_room(tasks, limit):
-    await submit(tasks)
-    assert await tasks.claim(W1, limit, after(1)) == []
 
 
 async def test_claim_takes_nothing_when_lanes_are_empty(tasks):

@@ -79,6 +79,7 @@ async def test_whole_group_is_refused_when_the_database_itself_fails(connection)
     held = asyncio.ensure_future(writer.run(hold))
     await asyncio.to_thread(is_held.wait)
     group = asyncio.gather(
+        held,
         writer.run(insert(1)),
         writer.run(lambda connection: connection.execute("SELECT nothing FROM nowhere")),
         writer.run(insert(2)),
@@ -86,17 +87,16 @@ async def test_whole_group_is_refused_when_the_database_itself_fails(connection)
     )
     await asyncio.sleep(0)
     release.set()
-    await held
-    assert [type(one) for one in await group] == [StoreUnavailable] * 3
-    assert kept(connection) == []
-    assert await writer.run(insert(3)) == 3
-    assert kept(connection) == [3]
+    outcomes = await group
+    assert [type(one) for one in outcomes[:3]] == [StoreUnavailable] * 3
+    assert outcomes[3] == 2
+    assert kept(connection) == [2]
     writer.close()
 
 
 @asynccontextmanager
 async def held_up(writer):
-    """The thread is busy with a piece until the end of the block; then it takes what waits."""
+    """The thread is busy with a piece until the end of the block; who waits shares its commit."""
     release, is_held = threading.Event(), threading.Event()
 
     def hold(_connection):
@@ -132,6 +132,7 @@ async def test_group_is_small_when_its_commit_takes_no_longer_than_a_piece(conne
     moments = iter(range(1_000_000))  # a second from look to look, so a commit is worth one group
     monkeypatch.setattr(writer_module, "perf_counter", lambda: next(moments))
     writer = Writer(connection)
+    await writer.run(insert(1))
     done, commits = [], []
     connection.set_commit_hook(lambda: commits.append(len(done)) or False)
     async with held_up(writer):
@@ -141,7 +142,7 @@ async def test_group_is_small_when_its_commit_takes_no_longer_than_a_piece(conne
         ]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
-    assert commits == [0, MIN_GROUP, 2 * MIN_GROUP, 2 * MIN_GROUP + 1]
+    assert commits == [MIN_GROUP - 1, 2 * MIN_GROUP - 1, 2 * MIN_GROUP + 1]
     writer.close()
 
 
@@ -170,7 +171,7 @@ async def test_those_that_wait_share_a_commit_up_to_a_limit(connection, monkeypa
     release.set()
     await held
     await waiting
-    assert commits == [1, MAX_GROUP + 1, MAX_GROUP + 11]
+    assert commits == [MAX_GROUP, MAX_GROUP + 11]
     writer.close()
 
 
@@ -198,6 +199,18 @@ async def test_what_was_given_is_written_when_closed(connection, tmp_path):
     writer.close()
     assert await asyncio.gather(*given) == list(range(50))
     assert kept(connect(tmp_path / "w.sqlite")) == list(range(50))
+
+
+async def test_who_comes_while_a_group_is_written_is_committed_with_it(connection):
+    writer = Writer(connection)
+    done, commits = [], []
+    connection.set_commit_hook(lambda: commits.append(list(done)) or False)
+    async with held_up(writer):
+        coming = asyncio.ensure_future(writer.run(lambda _connection: done.append("came")))
+        await asyncio.sleep(0)
+    await coming
+    assert commits == [["came"]]
+    writer.close()
 
 
 async def test_run_is_refused_once_closed(writer):

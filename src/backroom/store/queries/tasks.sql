@@ -11,13 +11,6 @@ SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, stat
        parent_id, before, after
 FROM tasks WHERE id = ?
 
--- task_by_key --
-SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
-       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
-       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
-       parent_id, before, after
-FROM tasks WHERE key = ?
-
 -- held --
 -- the partial index on running tasks: as many rows as there are leases
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
@@ -92,6 +85,12 @@ WHERE id = ?
 INSERT INTO task_counts (level, block, live) VALUES (?, ?, ?)
 ON CONFLICT (level, block) DO UPDATE SET live = live + excluded.live
 
+-- count_key --
+-- in its block of each level
+INSERT INTO task_counts (level, block, live)
+VALUES (?2, ?1 >> ?2, ?5), (?3, ?1 >> ?3, ?5), (?4, ?1 >> ?4, ?5)
+ON CONFLICT (level, block) DO UPDATE SET live = live + excluded.live
+
 -- counts --
 -- at most 2^6 blocks of one level, or as many top blocks as the stream has
 SELECT block, live FROM task_counts WHERE level = ? AND block >= ? AND block < ? ORDER BY block
@@ -162,10 +161,24 @@ UPDATE lanes SET head = ?1, ready_at = ?2, turn_at = ?2, worker_id = NULL WHERE 
 -- drop_lane --
 DELETE FROM lanes WHERE lane = ?
 
--- ready_lanes --
+-- any_ready --
+-- among the first lanes, or whether one of these had nothing to do
+SELECT 1 FROM (
+    SELECT turn_at < ready_at AS is_new FROM lanes
+    WHERE worker_id IS NULL AND turn_at <= :now AND +ready_at <= :now
+    ORDER BY turn_at LIMIT :most)
+WHERE :is_any OR is_new LIMIT 1
+
+-- ready_heads --
 -- one that had nothing to do comes before those that had their turn (docs/adr/0021)
-SELECT head FROM lanes WHERE worker_id IS NULL AND turn_at <= ?1 AND +ready_at <= ?1
-ORDER BY turn_at LIMIT ?2
+SELECT t.id, t.project_id, t.instance_id, t.kind, t.name, t.user_id, t.user_name, t.params,
+       t.state, t.created_at, t.updated_at, t.execute_at, t.lane, t.internal, t.version, t.epoch,
+       t.attempt, t.worker_id, t.claimed_at, t.due_at, t.started_at, t.ended_at, t.cancel_asked_at,
+       t.error_code, t.error_msg, t.reason, t.request_id, t.parent_id, t.before, t.after,
+       l.turn_at < l.ready_at
+FROM lanes l CROSS JOIN tasks t ON t.key = l.head
+WHERE l.worker_id IS NULL AND l.turn_at <= ?1 AND +l.ready_at <= ?1
+ORDER BY l.turn_at LIMIT ?2
 
 -- next_ready --
 SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1

@@ -63,12 +63,13 @@ SELECT ready_at FROM lanes WHERE worker_id IS NULL ORDER BY ready_at LIMIT 1
 -- ready_heads --
 -- who claims them looks again: nothing is locked
 WITH head AS MATERIALIZED (
-    SELECT head, turn_at FROM lanes WHERE worker_id IS NULL AND turn_at <= $1 AND ready_at <= $1
+    SELECT head, turn_at, turn_at < ready_at AS is_new FROM lanes
+    WHERE worker_id IS NULL AND turn_at <= $1 AND ready_at <= $1
     ORDER BY turn_at LIMIT $2)
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
        due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
-       parent_id, before, after
+       parent_id, before, after, is_new
 FROM head JOIN tasks ON key = head ORDER BY turn_at
 
 -- claim --
