@@ -4,12 +4,11 @@ import asyncio
 import itertools
 import os
 import random
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -28,31 +27,42 @@ BACKROOM = str(Path(sys.executable).with_name("backroom"))
 _ROW = "x" * 200
 
 
-@dataclass(frozen=True)
-class Commits:
-    p50_ms: float
-    per_s: float
-
-
 def take(count: int) -> list[int]:
     return list(itertools.islice(NUMBERS, count))
 
 
-def bare_commits(folder: Path, count: int) -> Commits:
-    """One row in one durable transaction after the other, on the file system of the subjects."""
-    connection = apsw.Connection(str(folder / "bare.sqlite"))
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, content TEXT)")
+@contextmanager
+def bare(folder: Path) -> Iterator[Callable[[], float]]:
+    """Commits one row, durably, on the file system of the subjects; how long it took, in s."""
+    with closing(apsw.Connection(str(folder / "bare.sqlite"))) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, content TEXT)")
+
+        def commit() -> float:
+            began = time.perf_counter()
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO t (content) VALUES (?)", (_ROW,))
+            connection.execute("COMMIT")
+            return time.perf_counter() - began
+
+        yield commit
+
+
+def commits_per_s(folder: Path, count: int) -> float:
+    """One after the other."""
+    with bare(folder) as commit:
+        return count / sum(commit() for _ in range(count))
+
+
+async def commits_ms(folder: Path, count: int) -> list[float]:
+    """One by one, with the same pauses as tasks have in `starts_ms`."""
     took = []
-    for _ in range(count):
-        began = time.perf_counter()
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO t (content) VALUES (?)", (_ROW,))
-        connection.execute("COMMIT")
-        took.append(time.perf_counter() - began)
-    connection.close()
-    return Commits(statistics.median(took) * 1e3, count / sum(took))
+    with bare(folder) as commit:
+        for _ in range(count):
+            await asyncio.sleep(random.uniform(*PAUSE_S))
+            took.append(commit() * 1e3)
+    return took
 
 
 async def starts_ms(subject: Subject, count: int) -> list[float]:
