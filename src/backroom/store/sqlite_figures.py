@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any
 
 import apsw
-import msgspec
 
 from backroom.domain.filter import Position, TaskSearch
 from backroom.domain.ids import ProjectId
@@ -22,11 +21,11 @@ from backroom.store.figures import (
 from backroom.store.queries import load
 from backroom.store.searching import (
     MOST_LOOKED_AT,
-    bounds_of,
     is_whole_range,
     is_whole_streams,
     range_name,
 )
+from backroom.store.sqlite_finder import search_bounds, search_conditions
 
 _SQL = load("figures")
 _FINDER = load("finder")
@@ -38,14 +37,13 @@ class SqliteTaskFigures:
 
     async def count(self, wanted: TaskSearch, after: Position | None) -> Counted:
         if after is None and is_whole_streams(wanted):
-            row: Any = self._read(_SQL.live, _conditions(wanted)).fetchone()
+            row: Any = self._read(_SQL.live, search_conditions(wanted)).fetchone()
             return Counted(row[0], None)
         by_index = is_whole_range(wanted)
         most = MOST_COUNTED_BY_INDEX if by_index else MOST_LOOKED_AT
         statement = _SQL.counted_by_index if by_index else _SQL.counted
         range_of = getattr(_FINDER, range_name(wanted))
-        bounds = _conditions(wanted) | msgspec.structs.asdict(bounds_of(wanted, after))
-        bounds["most"] = most
+        bounds = search_bounds(wanted, after, most)
         row = self._read(statement.replace("{range}", range_of), bounds).fetchone()
         last = self._read(_FINDER.last_looked_at.replace("{range}", range_of), bounds).fetchone()
         return Counted(row[0], None if last is None else Position(*last))
@@ -67,19 +65,3 @@ class SqliteTaskFigures:
     async def workers(self, project_id: ProjectId, limit: int) -> list[WorkerLoad]:
         wanted = {"project_id": project_id, "most": limit}
         return [worker_load(row) for row in self._read(_SQL.workers, wanted)]
-
-
-def _conditions(wanted: TaskSearch) -> dict[str, Any]:
-    return {
-        "project_id": wanted.project_id,
-        "instance_id": wanted.instance_id,
-        "kinds": _set(wanted.kinds),
-        "states": _set(wanted.states),
-        "names": _set(wanted.names),
-        "user": wanted.user,
-        "text": wanted.text,
-    }
-
-
-def _set(words: frozenset[Any]) -> str | None:
-    return msgspec.json.encode(sorted(words)).decode() if words else None

@@ -30,7 +30,7 @@ class SqliteTaskFinder:
         self._writer = writer
 
     async def search(self, wanted: TaskSearch, after: Position | None, limit: int) -> Found:
-        bounds = _bounds(wanted, after)
+        bounds = search_bounds(wanted, after, MOST_LOOKED_AT)
         range_of = getattr(_SQL, range_name(wanted))
         search = _SQL.search.replace("{range}", range_of)
         found: Any = self._read(search, bounds | {"limit": limit}).fetchall()
@@ -92,7 +92,15 @@ class SqliteTaskFinder:
         )
 
 
-def _bounds(wanted: TaskSearch, after: Position | None) -> dict[str, Any]:
+def search_bounds(wanted: TaskSearch, after: Position | None, most: int) -> dict[str, Any]:
+    return (
+        msgspec.structs.asdict(bounds_of(wanted, after))
+        | {"most": most}
+        | search_conditions(wanted)
+    )
+
+
+def search_conditions(wanted: TaskSearch) -> dict[str, Any]:
     return {
         "project_id": wanted.project_id,
         "instance_id": wanted.instance_id,
@@ -101,8 +109,6 @@ def _bounds(wanted: TaskSearch, after: Position | None) -> dict[str, Any]:
         "names": _set(wanted.names),
         "user": wanted.user,
         "text": wanted.text,
-        **msgspec.structs.asdict(bounds_of(wanted, after)),
-        "most": MOST_LOOKED_AT,
     }
 
 
