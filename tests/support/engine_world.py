@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -214,3 +215,17 @@ class Steps:
             return await end(context) if callable(end) else end
 
         return run
+
+
+def doubled(operation: Operation) -> Operation:
+    """The same, but each step does its work twice before it is believed."""
+
+    def twice(step: Step) -> Step:
+        async def run(context: Any) -> Any:
+            first = await step.run(context)
+            assert await step.run(context) == first
+            return first
+
+        return replace(step, run=run)
+
+    return replace(operation, steps=tuple(map(twice, operation.steps)))

@@ -1,12 +1,11 @@
 """Each operation from submit to end, plain, with every step run twice, and cut off anywhere."""
 
 from contextlib import suppress
-from dataclasses import replace
 
 import msgspec
 import pytest
 from tests.support.builders import W1, W2, instance_id, make_instance, make_task
-from tests.support.engine_world import catalogue_with
+from tests.support.engine_world import catalogue_with, doubled
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import (
@@ -154,20 +153,6 @@ CASES = {
     "larger machines": (EXTEND_INSTANCE, LARGER_MACHINES, extending, has_larger_machines),
 }
 cases = pytest.mark.parametrize("case", CASES)
-
-
-def doubled(operation):
-    """The same operation, but each step does its work twice before it is believed."""
-
-    def twice(step):
-        async def run(context):
-            first = await step.run(context)
-            assert await step.run(context) == first
-            return first
-
-        return replace(step, run=run)
-
-    return replace(operation, steps=tuple(map(twice, operation.steps)))
 
 
 @cases

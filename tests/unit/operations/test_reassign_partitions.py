@@ -7,7 +7,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 from tests.support.builders import W1, W2, instance_id
-from tests.support.engine_world import catalogue_with
+from tests.support.engine_world import catalogue_with, doubled
 from tests.support.kafkas import CHANGES, FlakyKafka
 
 from backroom.domain import lifecycle
@@ -178,20 +178,6 @@ async def test_no_broker_takes_in_more_than_its_share_at_once(world, quick):
         most = max(most, len(await world.kafka.reassignments(ID)))
     assert most == MOVES_PER_BROKER
     assert set(await now_at(world)) == {(2,)}
-
-
-def doubled(operation):
-    """Each step does its work twice before it is believed."""
-
-    def twice(step):
-        async def run(context):
-            first = await step.run(context)
-            assert await step.run(context) == first
-            return first
-
-        return replace(step, run=run)
-
-    return replace(operation, steps=tuple(map(twice, operation.steps)))
 
 
 async def test_it_ends_the_same_when_each_step_runs_twice(world, kafka):
