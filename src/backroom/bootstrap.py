@@ -165,51 +165,23 @@ def assemble(
     _refuse_unfit_emulator(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     _require_not_emptied(settings)
-    virtual = _virtual_clock(settings)
-    wakeup = asyncio.Event()
+    wakeup, stopping = asyncio.Event(), asyncio.Event()
     vault = FileVault(settings.data / KEY_FILE)
     make = _postgres_stores if is_shared(settings) else _sqlite_stores
     stores = make(settings, clock, vault, wakeup)
-    real = stores.clock  # for what somebody outside compares with his own
-    clock, tasks, finder, instances = virtual or real, stores.tasks, stores.finder, stores.instances
-    accounts = Accounts(stores.accounts, real, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME)
-    platform = SimulatedPlatform(stores.clusters, clock, settings.timings)
-    kafka = SimulatedKafka(stores.clusters, platform, clock, _kafka_timings(settings))
-    configs = Configs(kafka, instances)
-    service = TaskService(tasks, finder, instances, vault, clock, settings.limits)
-    shown = Instances(instances, tasks)
-    measures = Measures()
-    stopping = asyncio.Event()
-    journal = stores.journal
-    watch = Watch(journal, real, stopping)
-    tails = Tails(journal, watch)
-    limit = RateLimit(settings.rate_limit_per_s)
+    virtual = _virtual_clock(settings)
+    middle = _middle(settings, stores, vault, virtual or stores.clock, stopping)
     emulator = None if virtual is None else _emulator(settings, virtual, stores, vault)
-    if emulator is not None:
-        emulator.on_reset.append(limit.restart)
-        emulator.forget += [stores.forget, accounts.forget_failures, service.forget_usual]
+    limit = RateLimit(settings.rate_limit_per_s)
+    measures = Measures()
     authentication = Authentication(
-        accounts,
+        middle.accounts,
         stores.accounts,
-        real,
-        service.submitted_before,
+        middle.real_clock,
+        middle.service.submitted_before,
         takes_repeats=emulator is not None,
     )
-    topics = Topics(kafka, instances, tasks, stores.clusters, clock)
-    handlers = (
-        TaskHandlers(service, tails, watch),
-        SubmissionHandlers(service, shown, clock),
-        InstanceHandlers(shown, ClusterHealth(kafka, instances), settings.region),
-        IamHandlers(accounts, (settings.region,)),
-        TopicHandlers(topics),
-        ConfigHandlers(service, configs),
-        ReassignmentHandlers(service, Reassignments(kafka, finder), configs, clock),
-        HealthHandlers(finder, journal, measures, clock),
-        NativeTaskHandlers(service, clock),
-        NativeEventHandlers(
-            service, instances, journal, EventStreams(tails, watch), authentication
-        ),
-    )
+    handlers = _handlers(settings, middle, measures, authentication)
     table = route_table(
         *handlers,
         around=_around(emulator, limit, stopping),
@@ -217,63 +189,25 @@ def assemble(
             settings, emulator, limit, lambda: {route.operation for route in table.routes}
         ),
     )
-
-    def make_console() -> Console:
-        from backroom.console.application import console  # noqa: PLC0415  80 ms of every start
-        from backroom.console.surroundings import Choices  # noqa: PLC0415
-        from backroom.console.surroundings import Surroundings as Shown  # noqa: PLC0415
-
-        return console(
-            Shown(
-                service=service,
-                figures=stores.figures,
-                journal=journal,
-                instances=instances,
-                shown=shown,
-                topics=topics,
-                platform=platform,
-                accounts=accounts,
-                account_store=stores.accounts,
-                vault=vault,
-                clock=clock,
-                real_clock=real,
-                news=watch,
-                calls=InnerCalls(route_table(*handlers, around=_in_order(emulator))),
-                error_texts=error_texts,
-                choices=Choices(PRODUCTS, VERSIONS, STORAGE_KINDS),
-            )
-        )
-
-    pages = _Console(make_console)
+    pages = _Console(lambda: _console(middle, handlers, emulator))
     if emulator is not None:
-        emulator.forget.append(pages.forget)
-
+        _reset_with(emulator, middle, limit, pages)
     return Backroom(
         settings=settings,
-        clock=clock,
-        tasks=tasks,
-        finder=finder,
-        journal=journal,
-        tails=tails,
-        instances=instances,
+        clock=middle.clock,
+        tasks=stores.tasks,
+        finder=stores.finder,
+        journal=stores.journal,
+        tails=middle.tails,
+        instances=stores.instances,
         account_store=stores.accounts,
-        accounts=accounts,
-        platform=platform,
-        kafka=kafka,
-        service=service,
+        accounts=middle.accounts,
+        platform=middle.platform,
+        kafka=middle.kafka,
+        service=middle.service,
         application=Application(table, authentication, measures, tracer, pages),
         table=table,
-        around=Surroundings(
-            tasks,
-            instances,
-            platform,
-            clock,
-            vault,
-            stopping,
-            kafka,
-            tracer=tracer,
-            wrap_step=same_step if emulator is None else emulator.transitions.wrap_step,
-        ),
+        around=_surroundings(middle, stopping, tracer, emulator),
         wakeup=wakeup,
         opened=stores.opened,
         alone=stores.alone,
@@ -281,6 +215,143 @@ def assemble(
         limit=limit,
         emulator=emulator,
     )
+
+
+@dataclass(frozen=True)
+class _Middle:
+    """What HTTP, pages and the engine share.
+
+    Tasks go by `clock`, which an emulator moves; what somebody outside compares with a clock of
+    his own goes by `real_clock`.
+    """
+
+    stores: _Stores
+    vault: Vault
+    clock: Clock
+    real_clock: Clock
+    accounts: Accounts
+    platform: SimulatedPlatform
+    kafka: SimulatedKafka
+    service: TaskService
+    configs: Configs
+    shown: Instances
+    topics: Topics
+    watch: Watch
+    tails: Tails
+
+
+def _middle(
+    settings: Settings, stores: _Stores, vault: Vault, clock: Clock, stopping: asyncio.Event
+) -> _Middle:
+    tasks, instances, real = stores.tasks, stores.instances, stores.clock
+    platform = SimulatedPlatform(stores.clusters, clock, settings.timings)
+    kafka = SimulatedKafka(stores.clusters, platform, clock, _kafka_timings(settings))
+    watch = Watch(stores.journal, real, stopping)
+    return _Middle(
+        stores=stores,
+        vault=vault,
+        clock=clock,
+        real_clock=real,
+        accounts=Accounts(stores.accounts, real, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME),
+        platform=platform,
+        kafka=kafka,
+        service=TaskService(tasks, stores.finder, instances, vault, clock, settings.limits),
+        configs=Configs(kafka, instances),
+        shown=Instances(instances, tasks),
+        topics=Topics(kafka, instances, tasks, stores.clusters, clock),
+        watch=watch,
+        tails=Tails(stores.journal, watch),
+    )
+
+
+_Handlers = tuple[
+    TaskHandlers,
+    SubmissionHandlers,
+    InstanceHandlers,
+    IamHandlers,
+    TopicHandlers,
+    ConfigHandlers,
+    ReassignmentHandlers,
+    HealthHandlers,
+    NativeTaskHandlers,
+    NativeEventHandlers,
+]
+
+
+def _handlers(
+    settings: Settings, middle: _Middle, measures: Measures, authentication: Authentication
+) -> _Handlers:
+    service, kafka, clock = middle.service, middle.kafka, middle.clock
+    stores = middle.stores
+    finder, journal, instances = stores.finder, stores.journal, stores.instances
+    streams = EventStreams(middle.tails, middle.watch)
+    return (
+        TaskHandlers(service, middle.tails, middle.watch),
+        SubmissionHandlers(service, middle.shown, clock),
+        InstanceHandlers(middle.shown, ClusterHealth(kafka, instances), settings.region),
+        IamHandlers(middle.accounts, (settings.region,)),
+        TopicHandlers(middle.topics),
+        ConfigHandlers(service, middle.configs),
+        ReassignmentHandlers(service, Reassignments(kafka, finder), middle.configs, clock),
+        HealthHandlers(finder, journal, measures, clock),
+        NativeTaskHandlers(service, clock),
+        NativeEventHandlers(service, instances, journal, streams, authentication),
+    )
+
+
+def _console(middle: _Middle, handlers: _Handlers, emulator: Emulator | None) -> Console:
+    from backroom.console.application import console  # noqa: PLC0415  80 ms of every start
+    from backroom.console.surroundings import Choices  # noqa: PLC0415
+    from backroom.console.surroundings import Surroundings as Shown  # noqa: PLC0415
+
+    stores = middle.stores
+    return console(
+        Shown(
+            service=middle.service,
+            figures=stores.figures,
+            journal=stores.journal,
+            instances=stores.instances,
+            shown=middle.shown,
+            topics=middle.topics,
+            platform=middle.platform,
+            accounts=middle.accounts,
+            account_store=stores.accounts,
+            vault=middle.vault,
+            clock=middle.clock,
+            real_clock=middle.real_clock,
+            news=middle.watch,
+            calls=InnerCalls(route_table(*handlers, around=_in_order(emulator))),
+            error_texts=error_texts,
+            choices=Choices(PRODUCTS, VERSIONS, STORAGE_KINDS),
+        )
+    )
+
+
+def _surroundings(
+    middle: _Middle, stopping: asyncio.Event, tracer: Tracer | None, emulator: Emulator | None
+) -> Surroundings:
+    return Surroundings(
+        middle.stores.tasks,
+        middle.stores.instances,
+        middle.platform,
+        middle.clock,
+        middle.vault,
+        stopping,
+        middle.kafka,
+        tracer=tracer,
+        wrap_step=same_step if emulator is None else emulator.transitions.wrap_step,
+    )
+
+
+def _reset_with(emulator: Emulator, middle: _Middle, limit: RateLimit, pages: "_Console") -> None:
+    """A reset reaches what is kept in memory, too."""
+    emulator.on_reset.append(limit.restart)
+    emulator.forget += [
+        middle.stores.forget,
+        middle.accounts.forget_failures,
+        middle.service.forget_usual,
+        pages.forget,
+    ]
 
 
 def _refuse_unfit_emulator(settings: Settings) -> None:
