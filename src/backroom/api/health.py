@@ -93,7 +93,8 @@ def _engine(load: Load, now: datetime) -> list[Any]:
         ("backroom_lanes", "Queues that are not empty.", load.lanes),
         ("backroom_lane_depth_max", "Unfinished tasks of the longest queue.", load.deepest),
         (
-            "backroom_lane_overdue_seconds", "Since when the queue is ready that waits longest.",
+            "backroom_lane_overdue_seconds",
+            "For how long the queue has been ready that waits longest.",
             _age_s(load.overdue_since, now),
         ),
         (
