@@ -52,9 +52,6 @@ FROM (
     WHERE key BETWEEN (SELECT lowest FROM span) AND (SELECT highest - :skip FROM span)
     ORDER BY key DESC LIMIT :limit)
 
--- key_of --
-SELECT key FROM tasks WHERE id = ?
-
 -- stream --
 SELECT id, project_id, first_ordinal, last_ordinal, live FROM streams
 WHERE instance_id = ? AND kind = ?
