@@ -29,7 +29,7 @@ from bench.dbos_subject import DbosSubject
 from bench.marks import Marks
 from bench.measures import LEASE_S
 from bench.procrastinate_subject import ProcrastinateSubject
-from bench.report import Ratio, figure, keep_section, ratio_table
+from bench.report import Ratio, figure, keep_section, parser, ratio_table, say
 from bench.subjects import CONNECTIONS, ROOT, SLOTS, Subject
 
 HEADING = "## Engine"
@@ -79,7 +79,7 @@ class Results:
 
     def add(self, what: str, subject: str, value: float) -> None:
         self.figures[what, subject].append(value)
-        _say(f"  {subject}: {what} {figure(value)}")
+        say(f"  {subject}: {what} {figure(value)}")
 
     def median(self, what: str, subject: str) -> float | None:
         rounds = self.figures.get((what, subject))
@@ -118,7 +118,7 @@ class Bench:
 
     def each_round(self, part: str) -> Iterator[int]:
         for number in range(self.rounds):
-            _say(f"{part}, round {number + 1} of {self.rounds}")
+            say(f"{part}, round {number + 1} of {self.rounds}")
             yield number
 
 
@@ -160,7 +160,7 @@ async def drain(bench: Bench) -> None:
     few, many, lone = (bench.backrooms(name) for name in ("few", "many", "lone"))
     for name, subject in many.items():
         async with subject.idle():
-            _say(f"queueing {sizes.queued:,} tasks on {sizes.lanes:,} instances, {name}")
+            say(f"queueing {sizes.queued:,} tasks on {sizes.lanes:,} instances, {name}")
             await subject.have_instances(sizes.lanes + sizes.spare)
             await subject.fill(measures.take(sizes.queued), lanes=sizes.lanes)
     for _ in bench.each_round("drain"):
@@ -188,7 +188,7 @@ async def drain(bench: Bench) -> None:
 async def schedule(bench: Bench) -> None:
     for name, subject in bench.backrooms("schedule").items():
         async with subject.working():
-            _say(f"schedule, {name}")
+            say(f"schedule, {name}")
             await subject.have_instances(bench.sizes.few_lanes)
             late = sorted(
                 await measures.late_ms(subject, bench.sizes.scheduled, bench.sizes.spacing_s)
@@ -202,7 +202,7 @@ async def idle(bench: Bench) -> None:
     """Of real servers that nobody asks anything."""
     seconds, work = bench.sizes.idle_s, bench.work
     common = ("--http", "--port", "0", "--data")
-    _say(f"idle, {seconds:.0f} s each")
+    say(f"idle, {seconds:.0f} s each")
     async with measures.served(*common, str(work / "idle")) as pid:
         await asyncio.sleep(1)
         bench.results.add("idle CPU, %", SQLITE, await measures.idle_percent([pid], seconds))
@@ -221,7 +221,7 @@ async def idle(bench: Bench) -> None:
 
 async def kill(bench: Bench) -> None:
     for name, subject in bench.backrooms("kill").items():
-        _say(f"kill of a worker with {bench.sizes.held:,} running tasks, {name}")
+        say(f"kill of a worker with {bench.sizes.held:,} running tasks, {name}")
         subject.slots = bench.sizes.held
         took = await measures.resumed_s(subject, bench.sizes.held, elsewhere=name == POSTGRES)
         bench.results.add("resumed after, s", name, took)
@@ -361,7 +361,7 @@ def _settings(sizes: Sizes) -> str:
 @asynccontextmanager
 async def _cluster() -> AsyncIterator[Cluster | None]:
     if binaries() is None:
-        _say(MISSING)
+        say(MISSING)
         yield None
         return
     cluster = Cluster()
@@ -399,23 +399,18 @@ def main() -> int:
     print(text)
     if options.keep:
         keep_section(text)
-        _say("kept in docs/benchmarks.md")
+        say("kept in docs/benchmarks.md")
     return 0 if all(ratio.is_kept for ratio in made) else 1
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run bench engine", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="how often all is measured in turn [5]")
-    parser.add_argument("--small", action="store_true", help="a minute, and figures mean little")
-    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be repeated")
-    parser.add_argument(
-        "--keep", action="store_true", help="write its section of docs/benchmarks.md"
+    options = parser("engine", __doc__)
+    options.add_argument("--rounds", type=int, help="how often all is measured in turn [5]")
+    options.add_argument("--small", action="store_true", help="a minute, and figures mean little")
+    options.add_argument(
+        "--only", action="append", choices=PARTS, help="this part; may be repeated"
     )
-    return parser.parse_args()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    return options.parse_args()
 
 
 if __name__ == "__main__":

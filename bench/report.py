@@ -1,6 +1,8 @@
 """Ratios with their bounds, and the sections of docs/benchmarks.md."""
 
+import argparse
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,3 +69,15 @@ def keep_section(section: str, report: Path = REPORT) -> None:
     else:
         text = text.rstrip() + "\n\n" + body
     report.write_text(text, "utf-8")
+
+
+def parser(name: str, about: str | None) -> argparse.ArgumentParser:
+    """What every benchmark takes; each adds its own options."""
+    made = argparse.ArgumentParser(prog=f"./run bench {name}", description=about)
+    made.add_argument("--keep", action="store_true", help="write its section of docs/benchmarks.md")
+    return made
+
+
+def say(text: str) -> None:
+    """How far it is, for people: the report alone goes to standard output."""
+    print(text, file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bench.filling import BEGAN, SPACING, fill
 from bench.load import Measured, cpu_s, load, rss_mb
-from bench.report import Ratio, keep_section, ratio_table
+from bench.report import Ratio, keep_section, parser, ratio_table, say
 from bench.signer import signed_get
 
 ROOT = Path(__file__).parent.parent
@@ -57,7 +57,7 @@ def main() -> int:
             subjects += _backrooms(stack, work / name, name, count)
         shown = next(subject.requests for subject in subjects if subject.name == "show 1M")
         subjects.insert(0, bare_hello(stack, shown))
-        _say(f"idle for {IDLE_S} s")
+        say(f"idle for {IDLE_S} s")
         idle_pid = subjects[-1].pid
         before = cpu_s(idle_pid)
         time.sleep(IDLE_S)
@@ -71,24 +71,17 @@ def main() -> int:
     print(text)
     if options.keep:
         keep_section(text)
-        _say("kept in docs/benchmarks.md")
+        say("kept in docs/benchmarks.md")
     is_kept = all(ratio.is_kept for ratio in ratios)
     return 0 if is_kept and fresh_rss < 80 and idle_cpu < 0.5 else 1
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run bench show", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--tasks", type=int, default=1_000_000)
-    parser.add_argument("--many", type=int, default=5_000_000)
-    parser.add_argument(
-        "--keep", action="store_true", help="write its section of docs/benchmarks.md"
-    )
-    return parser.parse_args()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    options = parser("show", __doc__)
+    options.add_argument("--rounds", type=int, default=7)
+    options.add_argument("--tasks", type=int, default=1_000_000)
+    options.add_argument("--many", type=int, default=5_000_000)
+    return options.parse_args()
 
 
 def bare_hello(stack: contextlib.ExitStack, requests: list[bytes]) -> Subject:
@@ -138,7 +131,7 @@ def _filled(data: Path, count: int) -> list[str]:
     shutil.rmtree(data, ignore_errors=True)
     with _served(data):
         pass
-    _say(f"filling {data.relative_to(ROOT)} with {count:,} tasks")
+    say(f"filling {data.relative_to(ROOT)} with {count:,} tasks")
     sampled = fill(data, count)
     ids.write_text("\n".join(sampled))
     (data / "count.txt").write_text(str(count))
@@ -164,7 +157,7 @@ def _served(data: Path) -> Iterator[tuple[int, int, dict[str, str]]]:
 
 def _measure(subjects: list[Subject], rounds: int) -> None:
     for number in range(rounds + 1):
-        _say(f"round {number} of {rounds}{' (warm-up)' if number == 0 else ''}")
+        say(f"round {number} of {rounds}{' (warm-up)' if number == 0 else ''}")
         for subject in subjects:
             measured = load(subject.port, subject.pid, subject.requests, count=subject.count)
             if number:
