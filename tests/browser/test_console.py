@@ -27,8 +27,75 @@ def history(browser, server, key):
     tab.page.fill("[name=topic]", "orders")
     tab.page.click("form.fields button.primary")
     tab.page.wait_for_selector("#topics td.main code")
+    _plan(tab)
     yield
     tab.close()
+
+
+def _plan(tab):
+    """A reassignment far in the future; the page is that task's then."""
+    tab.open("/console/instances")
+    tab.page.click("td.main a")
+    tab.page.click(".changes a[href$='/reassign']")
+    tab.page.check("[name=topics]")
+    tab.page.fill("[name=at]", "2037-01-01T08:00")
+    tab.page.click("form.fields button.primary")
+    tab.page.wait_for_url("**/console/tasks/*")
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_a_planned_task_is_moved_in_the_readers_zone(another, locale):
+    tab = another(locale=locale).sign_in()
+    page = tab.open("/console/tasks?kind=scheduled&state=waiting")
+    page.click("tbody tr:first-child td.main a")
+    page.wait_for_selector(
+        "#task dd:has-text('2037-01-01 00:00:00 UTC')"
+    )  # Shanghai is eight hours ahead
+    page.click(".title a[href$='/move']")
+    page.wait_for_selector("dialog[open] #at")
+    assert page.input_value("#at") == "2037-01-01T08:00"
+    page.fill("#at", "2037-02-03T07:30")
+    assert "2037-02-02 23:30:00" in page.inner_text("#at-zone")
+    assert "Asia/Shanghai" in page.inner_text("#at-zone")
+    page.fill("dialog #reason", "after the holidays")
+    tab.shot(f"move-dialog-{locale[:2]}")
+    page.click("dialog button.primary")
+    page.wait_for_selector("#task dd:has-text('2037-02-02 23:30:00 UTC')")
+    assert "after the holidays" in page.inner_text("main")
+    tab.expected.append("409")
+    page.click(".title a[href$='/move']")
+    page.wait_for_selector("dialog[open] #at")
+    page.fill("#at", "2020-01-01T00:00")
+    page.click("dialog button.primary")
+    page.wait_for_selector(".confirm .notice.bad")
+    assert page.input_value("#at") == "2020-01-01T00:00"
+    assert page.get_attribute("#at", "aria-invalid") == "true"
+    page.fill("#at", "2037-01-01T08:00")
+    page.click("form.fields button.primary")
+    page.wait_for_selector("#task dd:has-text('2037-01-01 00:00:00 UTC')")
+
+
+def test_a_topic_is_changed_and_deleted_from_its_row(tab):
+    tab.sign_in()
+    page = tab.open("/console/instances")
+    page.click("td.main a")
+    page.click("#topics a[href$='/new-topic']")
+    page.fill("[name=topic]", "passing")
+    page.fill("[name=partitions]", "1")
+    page.click("form.fields button.primary")
+    page.click("#topics a[href$='/partitions?topic=passing']")
+    page.fill("[name=partitions]", "4")
+    page.click("form.fields button.primary")
+    page.wait_for_selector("#topics tr:has(a[href$='=passing']) td:has-text('12 / 12')")
+    page.click("#topics a[href$='/topic?topic=passing']")
+    page.fill("[name=description]", "soon gone")
+    page.click("form.fields button.primary")
+    page.wait_for_selector("#topics :text('soon gone')")
+    page.click("#topics a[href$='/delete-topics?topic=passing']")
+    assert page.locator("[name=topics]:checked").get_attribute("value") == "passing"
+    page.click("form.fields button.grave")
+    page.wait_for_selector("#topics")
+    assert page.locator("#topics a[href$='=passing']").count() == 0
 
 
 def wait_for_rows(page, count):
@@ -255,9 +322,15 @@ def _pages(tab):
     page.wait_for_selector("#instance")
     yield "instance"
     instance = page.url[page.url.index("/console") :]
-    for form in ("configs", "extend", "reassign"):
+    for form in ("configs", "extend", "reassign", "topic?topic=orders", "partitions?topic=orders"):
         tab.open(f"{instance}/{form}")
-        yield f"form-{form}"
+        yield f"form-{form.partition('?')[0]}"
+    tab.open("/console/tasks?kind=scheduled")
+    page.click("tbody tr:first-child td.main a")
+    page.wait_for_selector("#task")
+    yield "task-planned"
+    tab.open(page.url[page.url.index("/console") :] + "/move")
+    yield "move"
     tab.open("/console/instances/new")
     yield "form-new"
     tab.open("/console/tasks/bulk?action=delete&state=succeeded")

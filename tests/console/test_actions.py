@@ -1,6 +1,7 @@
 """Cancel, retry, delete: one task, those ticked, and all that match."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -192,3 +193,70 @@ def test_a_bulk_over_the_limit_is_told(world, admin, monkeypatch):
     page = admin.get(f"{LIST}/bulk?action=cancel")
     assert "at most 1" in page.text
     assert page.form(f"{LIST}/bulk").buttons == []
+
+
+def planned(world, **later):
+    return world.submit(execute_at=world.clock.now() + timedelta(**later))
+
+
+def test_a_planned_task_is_moved_with_a_reason(world, admin):
+    task_id = planned(world, hours=2)
+    page = admin.get(f"{LIST}/{task_id}/move")
+    form = page.form(f"{LIST}/{task_id}/move")
+    assert ("at", "2026-03-04T07:06:07") in form.fields
+    assert "2026-03-04 07:06:07 UTC" in page.text
+    answer = admin.send(form, at="2026-03-05T00:00:00.000Z", reason="after the freeze")
+    task = admin.follow(answer)
+    assert shown(admin, task_id)["execute_at"] == "2026-03-05T00:00:00.000Z"
+    assert "moved to another time" in task.text
+    assert "after the freeze" in task.text
+    assert "2026-03-05 00:00:00 UTC" in task.text
+    world.run_until_idle()
+    assert world.clock.now().day == 5
+    assert shown(admin.sign_in(), task_id)["state"] == "succeeded"  # the session was over
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("2026-03-04T05:00:00.000Z", "must be in the future"),
+        ("soon", "must be a time such as"),
+        ("", "is missing"),
+    ],
+)
+def test_a_move_that_is_refused_says_so_in_place(world, admin, at, words):
+    task_id = planned(world, hours=2)
+    refused = act(admin, task_id, "move", at=at, reason="my words")
+    assert refused.status == 409
+    assert words in refused.text
+    form = refused.form(f"{LIST}/{task_id}/move")
+    assert ("reason", "my words") in form.fields
+    assert shown(admin, task_id)["execute_at"] == "2026-03-04T07:06:07.008Z"
+
+
+def test_a_move_after_it_began_says_what_it_is_now(world, admin):
+    task_id = planned(world, hours=2)
+    form = admin.get(f"{LIST}/{task_id}/move").form(f"{LIST}/{task_id}/move")
+    world.run_until_idle()
+    refused = admin.send(form, at="2026-03-05T00:00:00.000Z")
+    assert refused.status == 409
+    assert "The task is now succeeded" in refused.text
+
+
+def test_only_a_planned_task_that_waits_can_be_moved(world, admin, viewer):
+    background, task_id = world.submit(), planned(world, hours=2)
+    assert f"{LIST}/{background}/move" not in admin.get(f"{LIST}/{background}").links
+    assert f"{LIST}/{task_id}/move" in admin.get(f"{LIST}/{task_id}").links
+    assert f"{LIST}/{task_id}/move" not in viewer.get(f"{LIST}/{task_id}").links
+    assert viewer.get(f"{LIST}/{task_id}/move").status == 403
+    refused = act(admin, background, "move", at="2026-03-05T00:00:00.000Z")
+    assert refused.status in (404, 409)
+    assert act(admin, task_id, "cancel", reason="called off").status == 303
+    page = admin.get(f"{LIST}/{task_id}")
+    assert "called off" in page.text
+    assert f"{LIST}/{task_id}/move" not in page.links
+
+
+def test_cancel_of_a_planned_task_says_that_nothing_will_be_done(world, admin):
+    page = admin.get(f"{LIST}/{planned(world, hours=2)}/cancel")
+    assert "nothing is done when its time comes" in page.text

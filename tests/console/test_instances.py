@@ -4,6 +4,10 @@ import json
 
 import pytest
 
+from backroom.console.deeds import BY_NAME
+from backroom.console.forms import FORMS
+from backroom.operations.catalogue import CATALOGUE
+
 LIST = "/console/instances"
 
 
@@ -213,3 +217,92 @@ def test_static_parameters_are_shown_until_a_restart(world, admin):
     submit(world, admin, "restart")
     world.run_until_idle()
     assert "After the next restart" not in admin.get(of(world)).text
+
+
+@pytest.fixture
+def orders(world, admin):
+    submit(world, admin, "new-topic", topic="orders", partitions="2", replicas="2")
+    world.clock.move(seconds=5)
+    return "orders"
+
+
+def described(world, name):
+    listed = world.admin.get(f"{world.instance_path}/topics").json["topics"]
+    return next(one for one in listed if one["name"] == name)
+
+
+def test_of_a_topic_only_what_was_changed_is_sent(world, admin, orders):
+    assert of(world, "topic") + "?topic=orders" in admin.get(of(world)).links
+    given = {"retention": "24", "flush": "1", "max.message.bytes": "2000", "description": "新"}
+    answer = submit(world, admin, "topic", "?topic=orders", **given)
+    assert answer.status == 303, answer.text
+    world.clock.move(seconds=5)
+    topic = described(world, orders)
+    assert (topic["retention_time"], topic["topic_desc"]) == (24, "新")
+    assert topic["sync_message_flush"]
+    assert not topic["sync_replication"]
+    assert topic["topic_other_configs"][0]["value"] == "2000"
+    form = admin.get(of(world, "topic") + "?topic=orders").form(of(world, "topic"))
+    fields = dict(form.fields)
+    assert (fields["retention"], fields["flush"]) == ("24", "1")
+    assert admin.send(form).status == 400
+    assert admin.send(form, flush=None).status == 303
+    world.clock.move(seconds=5)
+    assert not described(world, orders)["sync_message_flush"]
+    assert described(world, orders)["retention_time"] == 24
+
+
+def test_a_topic_gets_more_partitions(world, admin, orders):
+    page = admin.get(of(world, "partitions") + "?topic=orders")
+    assert ("partitions", "3") in page.form(of(world, "partitions")).fields
+    answer = submit(world, admin, "partitions", "?topic=orders", partitions="5", brokers=["0", "1"])
+    assert answer.status == 303, answer.text
+    world.clock.move(seconds=5)
+    assert described(world, orders)["partition"] == 5
+
+
+@pytest.mark.parametrize(
+    ("form", "given", "words"),
+    [
+        ("partitions", {"partitions": "1"}, "can only grow"),
+        ("partitions", {"partitions": "many"}, "whole number"),
+        ("partitions", {"partitions": ""}, "whole number"),
+        ("partitions", {"partitions": "5", "brokers": ["0"]}, "2 or more"),
+        ("topic", {"retention": "9999"}, "1-720"),
+        ("topic", {"max.message.bytes": "-1"}, ""),
+        ("topic", {}, "at least one change"),
+    ],
+)
+def test_a_mistake_about_a_topic_is_told_in_place(world, admin, orders, form, given, words):
+    refused = submit(world, admin, form, "?topic=orders", **given)
+    assert refused.status in (400, 409)
+    assert words in refused.text
+    assert ("topic", orders) in refused.form(of(world, form)).fields
+    assert described(world, orders)["partition"] == 2
+
+
+@pytest.mark.parametrize("form", ["topic", "partitions"])
+@pytest.mark.parametrize("query", ["", "?topic=", "?topic=nowhere", "?topic=%22%3E%3Ci%3E"])
+def test_a_topic_that_is_not_there_has_no_form(world, admin, form, query):
+    page = admin.get(of(world, form) + query)
+    assert page.status == 404
+    assert "<i>" not in page.html
+
+
+def test_a_viewer_is_linked_to_no_form(world, admin, viewer, orders):
+    page = viewer.get(of(world))
+    assert orders in page.text
+    assert [link for link in page.links if link.startswith(of(world) + "/")] == []
+    for name in FORMS:
+        assert viewer.get(of(world, name) + "?topic=orders").status == 403
+
+
+def test_every_operation_there_is_can_be_asked_for(world):
+    """By a form of an instance, the one for a new instance, or what is done to many tasks."""
+    calls = {form.call for form in FORMS.values()} | {"CreatePostPaidKafkaInstance"}
+    offered = {form.order.name for form in FORMS.values() if form.order is not None}
+    for route in world.backroom.application._table.routes:
+        if route.operation in calls:
+            offered |= {operation.name for operation in route.submits}
+    offered |= {f"bulk{name.capitalize()}" for name, deed in BY_NAME.items() if deed.is_bulk}
+    assert offered == set(CATALOGUE)

@@ -7,11 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from backroom.console.asking import client_token, decode_reason, new_once
-from backroom.console.deeds import BY_NAME, CANCEL, DELETE, RETRY, Deed, possible
+from backroom.console.deeds import BY_NAME, CANCEL, DELETE, MOVE, RETRY, RETRY_STEP, Deed, possible
+from backroom.console.filters import decode_moment
+from backroom.console.rendering import local_form
 from backroom.console.surroundings import Surroundings
 from backroom.console.visits import Visit, led_to
 from backroom.domain.account import require_operator
-from backroom.domain.errors import Refused
+from backroom.domain.errors import InvalidInput, Refused
 from backroom.domain.ids import InstanceId, TaskId
 from backroom.domain.task import Kind
 from backroom.service import ClientToken, Retry
@@ -47,6 +49,9 @@ class ActionPages:
             instance_id, kind = InstanceId(record["instance_id"]), Kind(record["kind"])
             await service.delete(identity, instance_id, task_id, kind)
             return "/console/tasks"
+        if deed is MOVE:
+            await self._move(visit, task_id, reason)
+            return f"/console/tasks/{task_id}"
         again = Retry(
             from_step=deed is not RETRY,
             reason=reason,
@@ -55,6 +60,15 @@ class ActionPages:
         )
         submitted = await service.retry(identity, task_id, again)
         return f"/console/tasks/{submitted.task_id}?made=1"
+
+    async def _move(self, visit: Visit, task_id: TaskId, reason: str | None) -> None:
+        execute_at = decode_moment("execute_at", visit.value("at").strip())
+        if execute_at is None:
+            raise InvalidInput("execute_at", "is missing")
+        record = await self._record(visit)
+        await self._around.service.reschedule(
+            visit.session.identity, InstanceId(record["instance_id"]), task_id, execute_at, reason
+        )
 
     async def _page(self, visit: Visit, deed: Deed, error: Refused | None = None) -> Response:
         record = await self._record(visit)
@@ -67,11 +81,15 @@ class ActionPages:
             "current": None,
             "reason": visit.value("reason"),
             "once": new_once(),
+            "at": local_form(visit.value("at") or record["execute_at"] or ""),
+            "wrong": "",
         }
         if error is not None:
             code, text = self._around.error_texts(error, in_chinese=visit.in_chinese)
             context |= {"problem": text, "code": code, "once": new_once()}
-            context["current"] = await self._in_the_way(visit, record)
+            context["wrong"] = getattr(error, "parameter", "")
+            if deed is RETRY or deed is RETRY_STEP:
+                context["current"] = await self._in_the_way(visit, record)
         return visit.page("confirm.html", context, 200 if error is None else 409)
 
     async def _in_the_way(self, visit: Visit, record: dict[str, Any]) -> Any:

@@ -110,8 +110,8 @@ def decode_filter(pairs: Pairs) -> Filter:
         kinds=_words("kind", given["kind"], Kind),
         user=single["user"],
         instance_id=single["instance"],
-        created_from=_moment("from", single["from"]),
-        created_to=_moment("to", single["to"]),
+        created_from=decode_moment("from", single["from"]),
+        created_to=decode_moment("to", single["to"]),
         text=single["text"],
     )
 
@@ -157,8 +157,8 @@ def _words(name: str, values: Sequence[str], kind: type[_E]) -> tuple[_E, ...]:
     return tuple(word for word in kind if word.value in wanted)
 
 
-def _moment(name: str, text: str) -> datetime | None:
-    """UTC where no zone is given: pages with a script send one."""
+def decode_moment(name: str, text: str) -> datetime | None:
+    """UTC where no zone is given: pages with a script send one. Raises InvalidInput."""
     if not text:
         return None
     if _MOMENT.fullmatch(text) is not None:

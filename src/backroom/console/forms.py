@@ -1,7 +1,7 @@
 """Forms for what can be asked of instances: each becomes the body of the call of that name."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Literal
 
 import msgspec
@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from backroom.console.asking import decode_reason, new_once, once_of
+from backroom.console.filters import decode_moment
+from backroom.console.rendering import local_form
 from backroom.console.surroundings import Choices, Surroundings
 from backroom.console.visits import Pairs, Visit, led_to
 from backroom.domain.account import require_operator
@@ -18,10 +20,12 @@ from backroom.domain.errors import (
     OutcomeUnknown,
     Refused,
     StoreUnavailable,
+    TopicNotFound,
 )
 from backroom.domain.filter import TaskSearch
 from backroom.domain.ids import InstanceId
 from backroom.domain.instance import Instance
+from backroom.domain.topic import MIN_IN_SYNC
 from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.operations.operation import Operation
 from backroom.operations.restart_instance import RESTART_INSTANCE, RestartInstance
@@ -29,8 +33,11 @@ from backroom.service import ClientToken, Order
 
 NUMBER_DIGITS_MOST: Final = 10
 STORAGE_STEP_GB: Final = 100
+MS_PER_HOUR: Final = 3_600_000
 
-FieldKind = Literal["text", "number", "select", "check", "checks", "area", "password", "moment"]
+FieldKind = Literal[
+    "text", "number", "select", "check", "checks", "area", "password", "moment", "hidden"
+]
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,14 +98,7 @@ class Given:
 
     def moment(self, name: str) -> datetime | None:
         """UTC where no zone is given. Raises InvalidInput."""
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise InvalidInput(name, "must be a time such as 2026-03-04T05:06Z") from None
-        return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+        return decode_moment(name, self.text(name))
 
 
 def _number(name: str, text: str) -> int:
@@ -225,16 +225,21 @@ def _filled(fields: tuple[Field, ...], visit: Visit) -> tuple[Field, ...]:
         field
         if field.kind == "password"
         else msgspec.structs.replace(
-            field, value=given.text(field.name), values=tuple(given.all(field.name))
+            field, value=_sent(field, given), values=tuple(given.all(field.name))
         )
         for field in fields
     )
 
 
+def _sent(field: Field, given: Given) -> str:
+    text = given.text(field.name)
+    return local_form(text) if field.kind == "moment" else text
+
+
 def _raise_for_parts(answer: Any) -> None:
     """Of an answer about several things, the first that was refused."""
-    parts = answer.get("topics", ()) if isinstance(answer, dict) else ()
-    for part in parts:
+    parts = answer if isinstance(answer, dict) else {}
+    for part in (*parts.get("topics", ()), *parts.get("failed_topics", ())):
         if isinstance(part, dict) and part.get("success") is False:
             raise InvalidInput(part.get("id", "topics"), part.get("error_msg", ""))
 
@@ -430,6 +435,108 @@ def _topic_body(given: Given, _instance: Instance) -> dict[str, Any]:
     }
 
 
+async def _partition_fields(
+    pages: FormPages, visit: Visit, instance: Instance
+) -> tuple[Field, ...]:
+    name = _topic_name(visit)
+    topic = (await pages.around.topics.show(visit.project_id, instance.id, name)).topic
+    brokers = tuple(str(broker.id) for broker in instance.brokers)
+    return (
+        Field(name="topic", label="topic", kind="hidden", value=name),
+        Field(
+            name="partitions", label="field_new_partitions", kind="number", is_required=True,
+            value=str(len(topic.partitions) + 1), help="help_new_partitions",
+        ),
+        Field(
+            name="brokers", label="field_partition_brokers", kind="checks",
+            choices=tuple((one, visit.t("broker_n", n=one)) for one in brokers),
+            help="help_partition_brokers",
+        ),
+    )  # fmt: skip
+
+
+def _partition_body(given: Given, _instance: Instance) -> dict[str, Any]:
+    count = given.number("partitions")
+    if count is None:
+        raise InvalidInput("partitions", "must be a whole number")
+    change = {
+        "id": given.text("topic"),
+        "new_partition_numbers": count,
+        "new_partition_brokers": given.numbers("brokers"),
+    }
+    return {"topics": [change]}
+
+
+async def _change_topic_fields(
+    pages: FormPages, visit: Visit, instance: Instance
+) -> tuple[Field, ...]:
+    name = _topic_name(visit)
+    shown = await pages.around.topics.list(visit.project_id, instance.id)
+    if name not in shown.configs:
+        raise TopicNotFound(name)
+    configs, note = shown.configs[name], shown.notes.get(name)
+
+    def value(config: str) -> str:
+        return configs[config].value if config in configs else ""
+
+    retention, in_sync = value("retention.ms"), configs.get(MIN_IN_SYNC)
+    topic = next(one for one in shown.topics if one.name == name)
+    copies = len(topic.partitions[0].replicas) if topic.partitions else 0
+    is_synchronous = in_sync is not None and in_sync.is_override and int(in_sync.value) >= copies
+    return (
+        Field(name="topic", label="topic", kind="hidden", value=name),
+        _known("retention", "field_retention", _hours(retention), "number"),
+        _known("synchronous", "field_synchronous", "1" if is_synchronous else "", "check"),
+        _known("flush", "field_flush", "1" if value("flush.messages") == "1" else "", "check"),
+        _known("max.message.bytes", "field_message_bytes", value("max.message.bytes"), "number"),
+        _known(
+            "message.timestamp.type", "field_timestamps", value("message.timestamp.type"), "select",
+            tuple((one, one) for one in ("LogAppendTime", "CreateTime")),
+        ),
+        _known("description", "field_description", "" if note is None else note.description),
+    )  # fmt: skip
+
+
+def _known(
+    name: str,
+    label: str,
+    value: str,
+    kind: FieldKind = "text",
+    choices: tuple[tuple[str, str], ...] = (),
+) -> Field:
+    """A field of which only a change is sent."""
+    return Field(name=name, label=label, kind=kind, value=value, was=value, choices=choices)
+
+
+def _hours(text: str) -> str:
+    """Of milliseconds; empty where it is for ever."""
+    is_number = text.isascii() and text.isdigit()
+    return str(int(text) // MS_PER_HOUR) if is_number else ""
+
+
+def _change_topic_body(given: Given, _instance: Instance) -> dict[str, Any]:
+    """What is another than the page showed it."""
+    read: dict[str, tuple[str, Callable[[str], Any]]] = {
+        "retention": ("retention_time", given.number),
+        "synchronous": ("sync_replication", given.is_on),
+        "flush": ("sync_message_flush", given.is_on),
+        "description": ("topic_desc", given.text),
+    }
+    changed = [name for name in given.all("known") if given.text(name) != given.text(f"was {name}")]
+    if not changed:
+        raise InvalidInput("topics", "must have at least one change")
+    others = [{"name": name, "value": given.text(name)} for name in changed if name not in read]
+    change: dict[str, Any] = {"id": given.text("topic")}
+    change |= {read[name][0]: read[name][1](name) for name in changed if name in read}
+    if others:
+        change["topic_other_configs"] = others
+    return {"topics": [change]}
+
+
+def _topic_name(visit: Visit) -> str:
+    return visit.value("topic") or dict(visit.query).get("topic", "")
+
+
 async def _some_topics(pages: FormPages, visit: Visit, instance: Instance) -> tuple[Field, ...]:
     return (await _topics_field(pages, visit, instance),)
 
@@ -495,6 +602,14 @@ _ALL: Final = (
     Form(
         name="new-topic", fields=_topic_fields, call="CreateInstanceTopic", body=_topic_body,
         is_topics=True,
+    ),
+    Form(
+        name="topic", fields=_change_topic_fields, call="UpdateInstanceTopic",
+        body=_change_topic_body, is_topics=True,
+    ),
+    Form(
+        name="partitions", fields=_partition_fields, call="UpdateInstanceTopic",
+        body=_partition_body, is_topics=True,
     ),
     Form(
         name="delete-topics", fields=_some_topics, call="BatchDeleteInstanceTopic",

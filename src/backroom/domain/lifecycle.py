@@ -223,10 +223,13 @@ def stop(task: Task, now: datetime) -> Change:
     return Change(task=moved, event=event, attempt=ended)
 
 
-def reschedule(task: Task, now: datetime, execute_at: datetime, actor: str) -> Change:
+def reschedule(
+    task: Task, now: datetime, execute_at: datetime, actor: str, reason: str | None = None
+) -> Change:
     _require_scheduled(task)
     moved = _moved(task, Verb.RESCHEDULE, now, execute_at=execute_at, due_at=execute_at)
-    event = _event(moved, Verb.RESCHEDULE, task.state, actor, now, detail=execute_at.isoformat())
+    detail = execute_at.isoformat() + ("" if reason is None else f" {reason}")
+    event = _event(moved, Verb.RESCHEDULE, task.state, actor, now, detail=detail)
     return Change(task=moved, event=event)
 
 

@@ -101,7 +101,12 @@ class Actions:
             raise TaskNotFound(task_id) from None  # final tasks change only by being deleted
 
     async def reschedule(
-        self, identity: Identity, instance_id: InstanceId, task_id: TaskId, execute_at: datetime
+        self,
+        identity: Identity,
+        instance_id: InstanceId,
+        task_id: TaskId,
+        execute_at: datetime,
+        reason: str | None = None,
     ) -> None:
         """Raises TaskNotFound, ScheduleClosed once it started, InvalidInput for a past moment."""
         require_operator(identity)
@@ -110,7 +115,7 @@ class Actions:
             raise InvalidInput("execute_at", "must be in the future")
         while True:
             task = await self._open_schedule(project_of(identity), instance_id, task_id)
-            change = lifecycle.reschedule(task, now, execute_at, identity.user_name)
+            change = lifecycle.reschedule(task, now, execute_at, identity.user_name, reason)
             if await self._is_written(change):
                 return
 

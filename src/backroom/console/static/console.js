@@ -26,9 +26,27 @@ function localFields(within) {
     field.dataset.utc = "told";
     const moment = new Date(field.value + "Z");
     const here = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
-    field.value = here.toISOString().slice(0, 16);
+    field.value = here.toISOString().slice(0, field.value.length);
   }
+  for (const note of within.querySelectorAll(".zone[data-of]")) tellZone(note);
 }
+
+// What is typed, in UTC, too.
+function tellZone(note) {
+  const field = document.getElementById(note.dataset.of);
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const moment = new Date(field.value);
+  const isTime = field.value && !Number.isNaN(moment.getTime());
+  const utc = isTime ? moment.toISOString().slice(0, 19).replace("T", " ") : "";
+  const text = isTime ? note.dataset.told : note.dataset.here;
+  note.textContent = text.replace("{zone}", zone).replace("{utc}", utc);
+}
+
+document.addEventListener("input", (event) => {
+  if (!event.target.matches("input[data-utc]")) return;
+  const note = document.querySelector(`.zone[data-of="${event.target.id}"]`);
+  if (note) tellZone(note);
+});
 
 document.addEventListener("formdata", (event) => {
   const form = event.target;
