@@ -67,7 +67,7 @@ from backroom.ports import (
     Vault,
     WholeStore,
 )
-from backroom.resources.accounts import Accounts
+from backroom.resources.accounts import OPEN_SCRYPT_N, SCRYPT_N, Accounts
 from backroom.resources.cluster_health import ClusterHealth
 from backroom.resources.configs import Configs
 from backroom.resources.instances import Instances
@@ -252,7 +252,13 @@ def _middle(
         vault=vault,
         clock=clock,
         real_clock=real,
-        accounts=Accounts(stores.accounts, real, domain_id=DOMAIN_ID, domain_name=DOMAIN_NAME),
+        accounts=Accounts(
+            stores.accounts,
+            real,
+            domain_id=DOMAIN_ID,
+            domain_name=DOMAIN_NAME,
+            scrypt_n=_scrypt_n(settings),
+        ),
         platform=platform,
         kafka=kafka,
         service=TaskService(tasks, stores.finder, instances, vault, clock, settings.limits),
@@ -364,6 +370,13 @@ def _refuse_unfit_emulator(settings: Settings) -> None:
 def _virtual_clock(settings: Settings) -> VirtualClock | None:
     asked = settings.emulator
     return None if asked is None else VirtualClock(asked.clock_speed, is_frozen=asked.is_frozen)
+
+
+def _scrypt_n(settings: Settings) -> int:
+    """An emulator open to anybody, with nothing but memory, has no password worth the time."""
+    asked = settings.emulator
+    is_open = asked is not None and asked.is_open and settings.database == "sqlite://"
+    return OPEN_SCRYPT_N if is_open else SCRYPT_N
 
 
 def _kafka_timings(settings: Settings) -> KafkaTimings:

@@ -48,6 +48,7 @@ LOGIN_REFUSED: Final = "The username or password is wrong."  # [I]
 LOGIN_LOCKED: Final = "login failed to reach the limit,forbidden."  # [I] after KEY_LOCKED
 
 SCRYPT_N: Final = 2**14  # 16 MB and some 50 ms a password
+OPEN_SCRYPT_N: Final = 2  # the least, where passwords guard nothing: 50 ms of each test's start
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 1
 HASHED_AT_ONCE: Final = 2  # passwords; more would let logins starve everything else
@@ -76,6 +77,7 @@ class Accounts:
         domain_id: str,
         domain_name: str,
         lock_after: int = LOCK_AFTER,
+        scrypt_n: int | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -83,7 +85,10 @@ class Accounts:
         self._key_failures = _Failures(clock, lock_after)
         self._login_failures = _Failures(clock, lock_after)
         self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
-        self._no_password = _hash_text(secrets.token_bytes(SALT_LENGTH), secrets.token_bytes(64))
+        self._scrypt_n = scrypt_n or SCRYPT_N
+        self._no_password = _hash_text(
+            secrets.token_bytes(SALT_LENGTH), secrets.token_bytes(64), self._scrypt_n
+        )
 
     def forget_failures(self) -> None:
         self._key_failures.forget()
@@ -95,7 +100,7 @@ class Accounts:
     async def hash_password(self, password: str) -> str:
         """Self-describing text, different for each call."""
         async with self._hashing:
-            return await asyncio.to_thread(_hash_password, password)
+            return await asyncio.to_thread(_hash_password, password, self._scrypt_n)
 
     async def add_user(
         self, user_name: str, password: str, project_id: ProjectId, role: Role
@@ -427,14 +432,14 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _hash_password(password: str) -> str:
+def _hash_password(password: str, n: int) -> str:
     salt = secrets.token_bytes(SALT_LENGTH)
-    return _hash_text(salt, _scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P))
+    return _hash_text(salt, _scrypt(password, salt, n, SCRYPT_R, SCRYPT_P), n)
 
 
-def _hash_text(salt: bytes, digest: bytes) -> str:
+def _hash_text(salt: bytes, digest: bytes, n: int) -> str:
     parts = (base64.b64encode(part).decode() for part in (salt, digest))
-    return "$".join(("scrypt", str(SCRYPT_N), str(SCRYPT_R), str(SCRYPT_P), *parts))
+    return "$".join(("scrypt", str(n), str(SCRYPT_R), str(SCRYPT_P), *parts))
 
 
 def _is_password(password: str, stored: str) -> bool:

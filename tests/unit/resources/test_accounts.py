@@ -130,8 +130,16 @@ def test_password_hash_differs_for_each_call():
     assert run(accounts.hash_password(PASSWORD)) != run(accounts.hash_password(PASSWORD))
 
 
+def test_password_costs_little_where_it_guards_nothing():
+    world = World(scrypt_n=module.OPEN_SCRYPT_N)
+    text = run(world.accounts.hash_password(PASSWORD))
+    assert text.startswith("scrypt$2$8$1$")
+    assert module._is_password(PASSWORD, text)
+    assert world.accounts._no_password.startswith("scrypt$2$8$1$")
+
+
 def test_stored_password_keeps_its_own_cost_when_ours_changes(monkeypatch):
-    text = module._hash_password(PASSWORD)
+    text = module._hash_password(PASSWORD, 2)
     monkeypatch.setattr(module, "SCRYPT_N", 4)
     assert module._is_password(PASSWORD, text)
 
@@ -144,7 +152,7 @@ def test_stored_password_of_another_kind_is_a_bug(stored):
 
 def test_any_text_may_be_a_password():
     for password in ("\x00" * 8, "пароль-пароль", "\ud800" * 8, "x" * 10_000):
-        assert module._is_password(password, module._hash_password(password))
+        assert module._is_password(password, module._hash_password(password, 2))
 
 
 def test_login_gives_a_token_that_identifies_for_a_day():
