@@ -190,7 +190,7 @@ async def _ask(host: str, port: int, *, is_tls: bool) -> None:
         try:
             reader, writer = await asyncio.open_connection(host, port, ssl=context)
         except ConnectionRefusedError:
-            await asyncio.sleep(0.005)  # the listener's thread gives no event to wait for
+            await asyncio.sleep(0.001)  # the listener's thread gives no event to wait for
             continue
         with closing(writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from backroom import __version__
@@ -73,6 +72,8 @@ def _exporter(environment: Mapping[str, str], name: str) -> Any:
             "OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"
         )
         name = PROTOCOLS.get(protocol, protocol)
+    from importlib.metadata import entry_points  # noqa: PLC0415  8 ms of every start
+
     found = entry_points(group="opentelemetry_traces_exporter", name=name)
     if not found:
         raise LookupError(name)

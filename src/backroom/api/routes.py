@@ -68,6 +68,7 @@ class Route:
 
 
 Around = Callable[[Route], Route]
+_Depth = tuple[str, int]  # method, number of slashes
 
 
 def as_it_is(route: Route) -> Route:
@@ -93,7 +94,8 @@ class RouteTable:
     ) -> None:
         self.routes = routes = (*map(around, routes), *more)
         self._tree: dict[Any, Any] = {}
-        self._plain: dict[tuple[str, int], list[tuple[re.Pattern[str], Route]]] = {}
+        self._forms: dict[_Depth, list[tuple[str, Route]]] = {}
+        self._plain: dict[_Depth, list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
             self._add(route)
             self._add_plain(route)
@@ -105,10 +107,17 @@ class RouteTable:
             return
         parts[0::2] = map(re.escape, parts[0::2])
         parts[1::2] = (f"(?P<{name}>{FORMS[name][0].pattern})" for name in parts[1::2])
-        depth = route.template.count("/")
-        self._plain.setdefault((route.method, depth), []).append(
-            (re.compile("".join(parts)), route)
-        )
+        depth = route.method, route.template.count("/")
+        self._forms.setdefault(depth, []).append(("".join(parts), route))
+
+    def _compiled(self, depth: _Depth) -> list[tuple[re.Pattern[str], Route]]:
+        """By the first request of its depth: all of them would be 10 ms of every start."""
+        forms = self._forms.get(depth)
+        if forms is None:
+            return []  # and nothing kept: what is asked for may be anything
+        made = [(re.compile(form), route) for form, route in forms]
+        self._plain[depth] = made
+        return made
 
     def _add(self, route: Route) -> None:
         node, names = self._tree, []
@@ -129,7 +138,11 @@ class RouteTable:
         Raises RouteNotFound, MethodNotAllowed.
         """
         path = raw_path.decode("latin-1")
-        for pattern, route in self._plain.get((method, path.count("/")), ()):
+        depth = method, path.count("/")
+        plain = self._plain.get(depth)
+        if plain is None:
+            plain = self._compiled(depth)
+        for pattern, route in plain:
             match = pattern.fullmatch(path)
             if match is not None:
                 return route, match.groupdict(), True

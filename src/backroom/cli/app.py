@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from backroom import __version__
+from backroom.cli.groups import loaded_when_asked
 from backroom.cli.output import Format, printable
 from backroom.domain.errors import BackroomError
 
@@ -37,7 +38,7 @@ Transitions = Annotated[
 ]
 
 
-def main() -> None:
+def run_typed() -> None:
     try:
         app()
     except BackroomError as error:
@@ -228,27 +229,20 @@ def doctor(
 
 
 def _mount() -> None:
-    from backroom.cli import (  # noqa: PLC0415
-        audit,
-        database,
-        instances,
-        keys,
-        reassign,
-        schedule,
-        signature,
-        tasks,
-        topics,
-    )
-
-    app.add_typer(tasks.app, name="tasks", help="Tasks: look, wait, cancel, retry, export.")
-    app.add_typer(instances.app, name="instances", help="Instances: look, create, change, delete.")
-    app.add_typer(topics.app, name="topics", help="Topics of an instance: list, create, delete.")
-    app.add_typer(reassign.app, name="reassign", help="Partitions to other brokers: plan, start.")
-    app.add_typer(schedule.app, name="schedule", help="Scheduled tasks: list, move, cancel.")
-    app.add_typer(keys.app, name="keys", help="Key pairs: add, list, revoke.")
-    app.add_typer(audit.app, name="audit", help="Events: verify, export, the key that signs.")
-    app.add_typer(database.app, name="db", help="Database: migrate, check, export, import.")
-    app.add_typer(signature.app, name="signature", help="Find out why a signature is refused.")
+    for name, text in {
+        "tasks": "Tasks: look, wait, cancel, retry, export.",
+        "instances": "Instances: look, create, change, delete.",
+        "topics": "Topics of an instance: list, create, delete.",
+        "reassign": "Partitions to other brokers: plan, start.",
+        "schedule": "Scheduled tasks: list, move, cancel.",
+        "keys": "Key pairs: add, list, revoke.",
+        "audit": "Events: verify, export, the key that signs.",
+        "db": "Database: migrate, check, export, import.",
+        "signature": "Find out why a signature is refused.",
+    }.items():
+        module = f"backroom.cli.{'database' if name == 'db' else name}"
+        mounted = typer.Typer(cls=loaded_when_asked(module), no_args_is_help=True)
+        app.add_typer(mounted, name=name, help=text)
 
 
 _mount()

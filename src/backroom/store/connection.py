@@ -1,7 +1,6 @@
 """Opens SQLite, brings its schema up to date, and translates its errors."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -101,9 +100,8 @@ def _apply_missing(connection: apsw.Connection) -> None:
 
 def migrations() -> list[str]:
     """The texts in order; the first brings an empty database to schema 1."""
-    folder = files("backroom.store").joinpath("migrations")
-    found = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
-    return [folder.joinpath(name).read_text("utf-8") for name in found]
+    found = sorted(Path(__file__).with_name("migrations").glob("*.sql"))
+    return [path.read_text("utf-8") for path in found]
 
 
 def reading(connection: apsw.Connection) -> Callable[..., apsw.Cursor]:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from statistics import median
 from typing import Any
 
 import msgspec
@@ -69,4 +68,6 @@ def medians_s(rows: Iterable[Any]) -> Mapping[str, float]:
     for step, started_at, ended_at in rows:
         spent = datetime.fromisoformat(ended_at) - datetime.fromisoformat(started_at)
         taken[step].append(spent.total_seconds())
+    from statistics import median  # noqa: PLC0415  not at every start
+
     return {step: median(spent_s) for step, spent_s in taken.items()}
