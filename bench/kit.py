@@ -5,6 +5,7 @@ started. Exits 1 when a ratio is missed.
 """
 
 import argparse
+import compileall
 import contextlib
 import json
 import os
@@ -174,6 +175,8 @@ def _signed(port: int, path: str) -> bytes:
 
 
 def measure(sizes: Sizes, rounds: int) -> Results:
+    # as pip did for moto: else each start compiles ours anew where Python may not keep it
+    compileall.compile_dir(ROOT / "src", quiet=1)
     results = Results()
     subjects = {OURS: (backroom, sizes.requests), MOTO: (moto, sizes.peer_requests)}
     for number in range(rounds):
@@ -293,7 +296,8 @@ NOTES = """\
   An instance of three brokers is shown by ShowInstance, a task by ShowBackgroundTask.
 - The start is from the call that makes the process to the answer to the first list of instances
   or clusters, with the reading of the keys that were printed; moto loads what it serves with the
-  first request.
+  first request. Both run from compiled modules, as pip leaves them; a source tree compiles its own
+  at the first start, which takes twice as long, and at each one under PYTHONDONTWRITEBYTECODE.
 """
 
 
