@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,7 @@ class CannotServe(BackroomError):
 Within = Callable[[], AbstractAsyncContextManager[None]]
 
 
-@dataclass(frozen=True)
-class _Stores:
+class _Stores(msgspec.Struct, frozen=True):
     """All stores of one process, and the clock that what they keep compares on."""
 
     clock: Clock
@@ -124,8 +122,7 @@ class _Stores:
     close: Callable[[], None]
 
 
-@dataclass(frozen=True)
-class Backroom:
+class Backroom(msgspec.Struct, frozen=True):
     """All parts of one process, wired. `wakeup` is set when a lane may have become ready.
 
     The stores may be used within `opened`. Of all processes on one database, one at a time is

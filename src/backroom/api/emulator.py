@@ -4,8 +4,9 @@ Without an emulator none of these routes is in the table: they look like any mis
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from typing import Literal
+
+import msgspec
 
 from backroom.api.exchange import NO_CONTENT, Request, Response, json_response
 from backroom.api.routes import Handler, Route
@@ -133,7 +134,7 @@ def guarded(route: Route, *, is_open: bool) -> Route:
     """A control that is anybody's who can reach the port, or an admin's."""
     identity: Literal["none", "required"] = "none" if is_open else "required"
     if is_open:
-        return intercepted(replace(route, identity=identity), (no_web_page,))
+        return intercepted(msgspec.structs.replace(route, identity=identity), (no_web_page,))
 
     async def admin_only(_route: Route, request: Request, handler: Handler) -> Response:
         require_admin(request.who)
@@ -157,7 +158,7 @@ def intercepted(route: Route, interceptors: Sequence[Interceptor]) -> Route:
     handler = route.handler
     for interceptor in reversed(interceptors):
         handler = _around(interceptor, route, handler)
-    return replace(route, handler=handler)
+    return msgspec.structs.replace(route, handler=handler)
 
 
 def _around(interceptor: Interceptor, route: Route, inner: Handler) -> Handler:

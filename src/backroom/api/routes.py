@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -37,8 +36,7 @@ FORMS: dict[str, tuple[re.Pattern[str], type[InvalidInput]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One call: `operation` is the vendor's name for it, `submits` what it may make a task of.
 
     One that needs its own project is refused outright in another's: there is nothing in the path
@@ -75,8 +73,7 @@ def as_it_is(route: Route) -> Route:
     return route
 
 
-@dataclass(frozen=True, slots=True)
-class _Leaf:
+class _Leaf(msgspec.Struct, frozen=True):
     routes: dict[str, tuple[Route, tuple[str, ...]]]  # method -> route, names of its parameters
 
 

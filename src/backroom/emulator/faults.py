@@ -1,9 +1,10 @@
 """Faults that a test asks for: of calls, and of tasks at one of their steps."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Any
+
+import msgspec
 
 from backroom.domain.errors import InvalidInput, StepRejected
 from backroom.domain.fault import ANY, CallFault, Rule, StepFault
@@ -59,7 +60,7 @@ class Faults:
 
     def wrap_step(self, step: Step[Any]) -> Step[Any]:
         wrapped = self._awaiting if iscoroutinefunction(step.run) else self._blocking
-        return replace(step, run=wrapped(step))
+        return msgspec.structs.replace(step, run=wrapped(step))
 
     def _awaiting(self, step: Step[Any]) -> Callable[[StepContext[Any]], Any]:
         async def run(context: StepContext[Any]) -> Any:

@@ -6,7 +6,6 @@ when: each step has the share of the whole that its weight says.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
@@ -77,7 +76,7 @@ class Transitions:
     def wrap_step(self, step: Step[Any]) -> Step[Any]:
         inner = self._inner(step)
         wrapped = self._awaiting if iscoroutinefunction(inner.run) else self._blocking
-        return replace(step, run=wrapped(inner))
+        return msgspec.structs.replace(step, run=wrapped(inner))
 
     def _awaiting(self, step: Step[Any]) -> Callable[[StepContext[Any]], Any]:
         async def run(context: StepContext[Any]) -> Any:
@@ -119,7 +118,7 @@ class Transitions:
             raise StepNotReady(_delay_s(transition, passed, ends), int(100 * done))
         clock = _HastyClock(self._clock)
         around = context.fence.around
-        world = replace(
+        world = msgspec.structs.replace(
             context, platform=around(self._platform), kafka=around(self._kafka), clock=clock
         )
         return _AtOnce(world, clock)

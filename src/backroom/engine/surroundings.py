@@ -1,7 +1,8 @@
 """What every attempt of a worker shares."""
 
 import asyncio
-from dataclasses import dataclass, field
+
+import msgspec
 
 from backroom.domain.ids import TaskId
 from backroom.engine.threads import Threads
@@ -30,8 +31,7 @@ class Leftovers:
         self.noted.set()
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True):
     tasks: TaskStore
     instances: InstanceStore
     platform: Platform
@@ -39,7 +39,7 @@ class Surroundings:
     vault: Vault
     stopping: asyncio.Event
     kafka: KafkaAdmin
-    leftovers: Leftovers = field(default_factory=Leftovers)
-    threads: Threads = field(default_factory=Threads)
+    leftovers: Leftovers = msgspec.field(default_factory=Leftovers)
+    threads: Threads = msgspec.field(default_factory=Threads)
     tracer: Tracer | None = None
     wrap_step: StepWrapper = as_it_is

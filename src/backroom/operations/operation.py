@@ -1,7 +1,6 @@
 """What an operation is: typed params, steps, and how it looks while it is under way."""
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,8 +17,7 @@ T = TypeVar("T")
 STEP_TIMEOUT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class StepContext(Generic[P]):
+class StepContext(msgspec.Struct, Generic[P], frozen=True):
     """What a step may use. `outputs` holds what earlier steps returned, by step name.
 
     A blocking step, which can't await, asks the ports by `wait_for`, and calls `check` before each
@@ -36,7 +34,7 @@ class StepContext(Generic[P]):
     clock: Clock
     vault: Vault
     catalogue: Mapping[str, "Operation[Any]"]
-    fence: Fence = field(default_factory=Fence)
+    fence: Fence = msgspec.field(default_factory=Fence)
 
     def wait_for(self, asked: Coroutine[Any, Any, T]) -> T:
         """Of a blocking step: run this on the event loop, and wait for it. Raises as `check`."""
@@ -47,8 +45,7 @@ class StepContext(Generic[P]):
         self.fence.check()
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Generic[P]):
+class Step(msgspec.Struct, Generic[P], frozen=True):
     """One part of an operation, safe to repeat.
 
     `run` returns the output to keep (JSON types or None), or raises StepNotReady, StepRejected or
@@ -74,8 +71,7 @@ def as_it_is(step: Step[Any]) -> Step[Any]:
     return step
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[P]):
+class Operation(msgspec.Struct, Generic[P], frozen=True):
     """One kind of change.
 
     `name` is the wire's. `prepare` looks at the instance before anything is written: it refuses by

@@ -1,7 +1,6 @@
 """How an operation's typed params are kept inside a task, and what is needed to read them back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,8 +10,7 @@ from backroom.operations.operation import Operation, StepContext
 from backroom.ports import InstanceStore, TaskStore, Vault
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(msgspec.Struct, frozen=True):
     """What a decision about a task of before looks at."""
 
     tasks: TaskStore

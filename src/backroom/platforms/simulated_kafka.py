@@ -7,7 +7,6 @@ since the document was written follows from the clock when it is read; nothing r
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import TypeVar
@@ -106,8 +105,7 @@ class _Partition(msgspec.Struct, kw_only=True):
     move: _Move | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(msgspec.Struct, frozen=True):
     """A replica on its way from its leader, `source`, to `broker`."""
 
     at: TopicPartition

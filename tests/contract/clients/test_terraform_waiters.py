@@ -5,9 +5,10 @@ every waiter that may wait for it polls the real application.
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 from tests.support import terraform_waiters as waiters
 from tests.support.bodies import CREATE_BODY
@@ -183,7 +184,9 @@ def ending(name, *ends):
             raise left.pop(0)
         return await first.run(context)
 
-    return replace(operation, steps=(replace(first, run=run), *operation.steps[1:]))
+    return msgspec.structs.replace(
+        operation, steps=(msgspec.structs.replace(first, run=run), *operation.steps[1:])
+    )
 
 
 def nothing_happens(world, call, poll):

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import NOW, W1, W2
 from tests.support.engine_world import Steps, catalogue_with, make_operation
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import PROJECT, W1, W2
 from tests.support.clocks import settled
 from tests.unit.operations.test_reassign_partitions import (

@@ -1,8 +1,7 @@
 """kafkaConfigModify, by either of its calls, each step twice and with stale reads."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import instance_id
 from tests.support.engine_world import catalogue_with
 from tests.support.kafkas import FlakyKafka

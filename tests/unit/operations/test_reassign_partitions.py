@@ -2,10 +2,10 @@
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import W1, W2, instance_id
 from tests.support.engine_world import catalogue_with, doubled
 from tests.support.kafkas import CHANGES, FlakyKafka

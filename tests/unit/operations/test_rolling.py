@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import instance_id, make_instance
 from tests.support.engine_world import SPEC
 
@@ -51,8 +52,7 @@ def slowed(world, **timings):
     """The same clusters, but a world that takes other times."""
     world.platform = SimulatedPlatform(world.stores.clusters, world.clock, Timings(**timings))
     world.kafka = SimulatedKafka(world.stores.clusters, world.platform, world.clock, KafkaTimings())
-    object.__setattr__(world.around, "platform", world.platform)
-    object.__setattr__(world.around, "kafka", world.kafka)
+    world.around = replace(world.around, platform=world.platform, kafka=world.kafka)
 
 
 class Watched:
