@@ -214,8 +214,7 @@ def assemble(
     )
 
 
-@dataclass(frozen=True)
-class _Middle:
+class _Middle(msgspec.Struct, frozen=True):
     """What HTTP, pages and the engine share.
 
     Tasks go by `clock`, which an emulator moves; what somebody outside compares with a clock of

@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from tests.support import histories
 from tests.support.builders import PROJECT, W1, after, make_instance, make_task
 from tests.support.clocks import MovedClock, settled

@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import msgspec
 import pytest
-from msgspec.structs import replace
 from tests.support.builders import W1, W2, instance_id, make_instance, make_task
 from tests.support.engine_world import catalogue_with, doubled
 
