@@ -490,11 +490,11 @@ def _sqlite_stores(
 
     return _Stores(
         clock=clock,
-        tasks=SqliteTaskStore(reader, writer, wakeup.set, journal.ring),
+        tasks=SqliteTaskStore(reader, writer, wakeup.set, journal.ring, is_alone=in_memory),
         finder=SqliteTaskFinder(reader, writer),
         figures=SqliteTaskFigures(reader),
         journal=journal,
-        instances=SqliteInstanceStore(reader, writer),
+        instances=SqliteInstanceStore(reader, writer, is_alone=in_memory),
         clusters=SqliteClusterStore(reader, writer),
         accounts=accounts,
         whole=SqliteWholeStore(reader, writer, is_alone=in_memory),

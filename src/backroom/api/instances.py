@@ -7,8 +7,8 @@ from backroom.wire.available_zones import encode_available_zones
 from backroom.wire.instances import (
     decode_list,
     encode_cluster,
-    encode_instance,
     encode_instances,
+    encode_shown,
     encode_tags,
 )
 
@@ -21,7 +21,7 @@ class InstanceHandlers:
 
     async def show_instance(self, request: Request) -> Response:
         instance, current = await self._instances.show(request.project_id, request.instance_id)
-        return json_response(encode_instance(instance, current))
+        return Response(body=encode_shown(instance, current))
 
     async def list_instances(self, request: Request) -> Response:
         wanted, page = decode_list(request.query(), request.project_id)

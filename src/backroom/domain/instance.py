@@ -35,7 +35,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     port: int
 
 
-class Instance(msgspec.Struct, frozen=True, kw_only=True):
+class Instance(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """`storage_gb` is for all brokers together. `version` grows by one with each stored change."""
 
     id: InstanceId

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import apsw
 
@@ -17,6 +18,9 @@ MAPPED = 2**31 - 2**16  # bytes, the most SQLite takes: pages are read where the
 MEMORY = ":memory:"
 CHECKED_FOR_S = 0.3  # at each start: a few hundred MB; `backroom db check` looks at everything
 PROGRESS_STEPS = 1_000
+ROWS_KEPT_MOST = 1_000
+
+ReadOne = Callable[[str, tuple[str, ...]], Any]
 
 
 class Damaged(StoreUnavailable):
@@ -115,6 +119,42 @@ def reading(connection: apsw.Connection) -> Callable[..., apsw.Cursor]:
             raise translated(error) from error
 
     return read
+
+
+def reading_one(connection: apsw.Connection, *, is_alone: bool = False) -> ReadOne:
+    """As `reading`, for the first row or None.
+
+    `is_alone`: the only connection there is, which writes, too. What it has read it keeps as long
+    as it has changed nothing, and each statement that needn't run is one that lets no other thread
+    in.
+    """
+    read = reading(connection)
+
+    def fetch(statement: str, bindings: tuple[str, ...]) -> Any:
+        return read(statement, bindings).fetchone()
+
+    return _keeping(connection, fetch) if is_alone else fetch
+
+
+def _keeping(connection: apsw.Connection, fetch: ReadOne) -> ReadOne:
+    kept: dict[tuple[str, tuple[str, ...]], Any] = {}
+    kept_at = -1
+
+    def keep(statement: str, bindings: tuple[str, ...]) -> Any:
+        nonlocal kept_at
+        try:
+            changes = connection.total_changes()
+        except apsw.Error as error:
+            raise translated(error) from error
+        if changes != kept_at or len(kept) >= ROWS_KEPT_MOST:
+            kept.clear()
+            kept_at = changes
+        asked = statement, bindings
+        if asked not in kept:
+            kept[asked] = fetch(statement, bindings)
+        return kept[asked]
+
+    return keep
 
 
 def translated(error: apsw.Error) -> StoreUnavailable:

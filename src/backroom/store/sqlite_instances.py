@@ -1,5 +1,7 @@
 """InstanceStore and ClusterStore on SQLite: versioned documents, a few columns to search by."""
 
+import functools
+
 import apsw
 import msgspec
 
@@ -8,23 +10,27 @@ from backroom.domain.filter import Page
 from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.instance import Instance, InstanceFilter
 from backroom.domain.stamps import stamp
-from backroom.store.connection import reading
+from backroom.store.connection import reading, reading_one
 from backroom.store.queries import load
 from backroom.store.writer import Writer
 
 _SQL = load("instances")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Instance).decode
+DECODED_MOST = 256
 
 
 class SqliteInstanceStore:
-    def __init__(self, reader: apsw.Connection, writer: Writer) -> None:
+    """`is_alone`: the reader is also what writes, and the only connection there is."""
+
+    def __init__(self, reader: apsw.Connection, writer: Writer, *, is_alone: bool = False) -> None:
         self._read = reading(reader)
+        self._read_one = reading_one(reader, is_alone=is_alone)
         self._writer = writer
 
     async def get(self, project_id: ProjectId, instance_id: InstanceId) -> Instance | None:
-        row = self._read(_SQL.instance, (instance_id, project_id)).fetchone()
-        return None if row is None else _decode(row[0])
+        row = self._read_one(_SQL.instance, (instance_id, project_id))
+        return None if row is None else _decoded(row[0])
 
     async def find(self, wanted: InstanceFilter, page: Page) -> tuple[list[Instance], int]:
         bindings = msgspec.structs.asdict(wanted)
@@ -40,6 +46,12 @@ class SqliteInstanceStore:
         await self._writer.run(
             lambda connection: connection.execute(_SQL.delete_instance, (instance_id,))
         )
+
+
+@functools.lru_cache(maxsize=DECODED_MOST)
+def _decoded(document: bytes) -> Instance:
+    """Those asked for again and again are mostly as they were."""
+    return _decode(document)
 
 
 def put_instance(connection: apsw.Connection, instance: Instance) -> None:

@@ -19,10 +19,10 @@ from backroom.domain.stamps import stamp, stamp_not_before
 from backroom.domain.task import FINAL, Change, Receipt, State, Task, TaskRecord
 from backroom.ports import History
 from backroom.store import rows
-from backroom.store.connection import reading
+from backroom.store.connection import reading, reading_one
 from backroom.store.ordering import BASE_SHIFT, CountedKeys, Stream, count
 from backroom.store.queries import load
-from backroom.store.record_reader import RecordReader
+from backroom.store.record_reader import ONE, RecordReader
 from backroom.store.rows import optional_stamp
 from backroom.store.sqlite_instances import put_instance
 from backroom.store.writer import Writer
@@ -35,6 +35,7 @@ class SqliteTaskStore:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
 
     `on_ready` is called before the write, too: a claim that comes at once shares its commit.
+    `is_alone`: the reader is also what writes, and the only connection there is.
     """
 
     def __init__(
@@ -43,9 +44,13 @@ class SqliteTaskStore:
         writer: Writer,
         on_ready: Callable[[], None],
         on_written: Callable[[], None] = lambda: None,
+        *,
+        is_alone: bool = False,
     ) -> None:
         self._reader = reader
         self._read = reading(reader)
+        self._read_one = reading_one(reader, is_alone=is_alone)
+        self._is_alone = is_alone
         self._writer = writer
         self._on_ready = on_ready
         self._on_written = on_written
@@ -80,10 +85,13 @@ class SqliteTaskStore:
         return None if row is None else rows.task(row)
 
     async def record(self, task_id: TaskId) -> TaskRecord | None:
-        return await self._records.get(task_id)
+        if not self._is_alone:
+            return await self._records.get(task_id)
+        row = self._read_one(ONE, (task_id,))
+        return None if row is None else TaskRecord(*row)
 
     async def current(self, lane: str) -> TaskRecord | None:
-        row = self._read(_SQL.current, (lane,)).fetchone()
+        row = self._read_one(_SQL.current, (lane,))
         return None if row is None else TaskRecord(*row)
 
     async def find(self, wanted: TaskFilter, page: Page) -> TaskPage:

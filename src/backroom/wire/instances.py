@@ -3,6 +3,7 @@
 Where each field and rule comes from, and how sure it is: docs/wire/instances.md.
 """
 
+import functools
 import re
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +36,8 @@ PUBLIC_PORT_PLAIN: Final = 9094  # [D] PortProtocol
 PUBLIC_PORT_SASL: Final = 9095  # [D] PortProtocol
 RESERVED_GB_PER_BROKER: Final = 33  # [D] kept for logs and metadata, not for messages
 PAY_PER_USE: Final = 1  # [D] charging_mode
+
+ENCODED_MOST: Final = 256  # instances of which the answer is kept
 
 UUID_FORM: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -195,6 +198,20 @@ class InstanceListBody(msgspec.Struct, frozen=True):
 
 def encode_instance(instance: Instance, current: TaskRecord | None) -> InstanceBody:
     """`current` is the task at the head of the instance's lane; a final one is not shown."""
+    return _body(instance, _encode_in_flight(current))
+
+
+def encode_shown(instance: Instance, current: TaskRecord | None) -> bytes:
+    """As `encode_instance`, as JSON."""
+    return _encoded(instance, _encode_in_flight(current))
+
+
+@functools.lru_cache(maxsize=ENCODED_MOST)
+def _encoded(instance: Instance, task: TaskInFlightBody | msgspec.UnsetType) -> bytes:
+    return msgspec.json.encode(_body(instance, task))
+
+
+def _body(instance: Instance, task: TaskInFlightBody | msgspec.UnsetType) -> InstanceBody:
     access = instance.public_access
     bandwidth = 0 if access is None else access.bandwidth_mbit_per_s
     public_status = "closed" if access is None else "actived"
@@ -250,7 +267,7 @@ def encode_instance(instance: Instance, current: TaskRecord | None) -> InstanceB
         kafka_public_status=public_status,
         public_access_enabled=public_status,
         tags=_tags(instance),
-        task=_encode_in_flight(current),
+        task=task,
     )
 
 
