@@ -50,10 +50,15 @@ async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[N
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with only_server(settings.data):
         async with running(settings, stop) as (backroom, endpoint):
-            gc.freeze()
-            gc.set_threshold(YOUNG_OBJECTS, 10, 10)
+            collect_rarely()
             await ready(backroom, endpoint)
             await stop.wait()
+
+
+def collect_rarely() -> None:
+    """For a process that does nothing but serve, once it answers."""
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 10, 10)
 
 
 @asynccontextmanager

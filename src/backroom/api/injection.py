@@ -1,7 +1,7 @@
 """What a test makes calls meet: faults and limits; and what it can be told of what clients sent."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 
 import msgspec
 
@@ -25,11 +25,13 @@ class Injected:
         self._faults = faults
         self._stopping = stopping
 
-    async def __call__(self, route: Route, request: Request, handler: Handler) -> Response:
+    def __call__(self, route: Route, request: Request, handler: Handler) -> Awaitable[Response]:
         found = self._faults.of_call(route.operation)
-        if found is None:
-            return await handler(request)
-        rule_id, fault = found
+        return handler(request) if found is None else self._meet(*found, request, handler)
+
+    async def _meet(
+        self, rule_id: str, fault: CallFault, request: Request, handler: Handler
+    ) -> Response:
         await self._delay(fault.delay_s)
         if fault.drops:
             raise ConnectionDropped
@@ -60,9 +62,10 @@ class UnreadNoted:
     def __init__(self, unread: Unread) -> None:
         self._unread = unread
 
-    async def __call__(self, route: Route, request: Request, handler: Handler) -> Response:
-        self._unread.note(route.operation, _unread(route, request))
-        return await handler(request)
+    def __call__(self, route: Route, request: Request, handler: Handler) -> Awaitable[Response]:
+        if request.raw_query or request.body:
+            self._unread.note(route.operation, _unread(route, request))
+        return handler(request)
 
 
 def _unread(route: Route, request: Request) -> Iterator[str]:

@@ -13,7 +13,7 @@ import typer
 
 from backroom.domain.transition import IMMEDIATE
 from backroom.environment import environment
-from backroom.server import running
+from backroom.server import collect_rarely, running
 from backroom.settings import EmulatorSettings, Settings
 
 
@@ -55,6 +55,7 @@ async def run_test_server(
         )
         stop = _stop_at_the_end()
         async with running(settings, stop) as (backroom, endpoint):
+            collect_rarely()
             variables = await environment(backroom)
             body = TestServerBody(
                 endpoint=endpoint,

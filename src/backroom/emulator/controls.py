@@ -59,13 +59,13 @@ class Emulator:
         self._seeding = seeding
         self._empty = self._start = NOTHING
         self._engine: Engine | None = None
-        self._loops: Collection[str] = ()
+        self._loops: frozenset[str] = frozenset()
         self._moving = asyncio.Lock()
 
     def attach(self, engine: Engine, loops: Collection[str]) -> None:
         """`loops` are names of the asyncio tasks that run beside it, and wait when all is done."""
         self._engine = engine
-        self._loops = loops
+        self._loops = frozenset(loops)
 
     async def begin(self, seed: Seed | None) -> None:
         """Once, when all is stored that a first start stores."""
@@ -113,16 +113,21 @@ class Emulator:
 
     async def settle(self) -> None:
         """Return when nothing goes on before time does."""
-        if self._is_idle():
+        if self.is_settled():
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLES_WITHIN_S):
-                while not self._is_idle():
+                while not self.is_settled():
                     await self.clock.next_wait()
 
-    def _is_idle(self) -> bool:
+    @property
+    def waits_for_reads(self) -> bool:
+        return self.transitions.holds_any
+
+    def is_settled(self) -> bool:
+        """Whether nothing goes on before time does."""
         waiting = self.clock.waiting
-        if not all(name in waiting for name in self._loops):
+        if not self._loops.issubset(waiting):
             return False
         return self._engine is None or self._engine.is_idle(waiting)
 

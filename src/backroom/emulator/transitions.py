@@ -55,6 +55,10 @@ class Transitions:
         self.plan = self._planned
 
     @property
+    def holds_any(self) -> bool:
+        return bool(self._reads)
+
+    @property
     def held(self) -> frozenset[TaskId]:
         """Tasks that wait to be read."""
         return frozenset(self._reads)

@@ -80,7 +80,7 @@ class Worker:
         """
         if self._loop is None or self._wakeup.is_set() or self._loop.get_name() not in waiting:
             return False
-        return all(running.get_name() in waiting for running in self._running)
+        return not self._running or all(one.get_name() in waiting for one in self._running)
 
     @asynccontextmanager
     async def at_rest(self) -> AsyncIterator[None]:
