@@ -1,12 +1,35 @@
 """One client that asks, waits for the answer, and asks again; on one connection if it may."""
 
+import os
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 ANSWERS_WITHIN_S = 10
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
+
+
+@contextmanager
+def one_processor(pid: int) -> Iterator[None]:
+    """This process and all threads of `pid` take turns on one; theirs they keep, ours go back.
+
+    Of a client that waits and a server, one works at a time. Where the scheduler puts them apart,
+    each request wakes idle processors, which may cost more than a bare server does: so a run would
+    measure where they happened to be put.
+    """
+    ours = os.sched_getaffinity(0)
+    one = {min(ours)}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), one)
+    os.sched_setaffinity(0, one)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 class OneClient:
