@@ -6,38 +6,45 @@ nothing is written. Exit code 1: something failed, or a call that ran before doe
 """
 
 import argparse
+import contextlib
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from interop import calls, coverage, page, terraform
 from interop.programs import LANGUAGES, ROOT, Language, Unavailable
 from interop.servers import Server, serving
 
-TERRAFORM = "terraform"  # takes eight minutes, and a provider built by hand: only if named
+TERRAFORM = "terraform"  # takes eight minutes of the provider's own delays, and a provider built by hand: only if named
 EXTENDED_GB = 600
 MORE_TASKS = 12  # so that a list has more than one page
 
 
-def outcome(language: Language, server: Server, plain: Server, extension: str) -> coverage.Row:
+def outcome(
+    language: Language, server: Server, plain: Server, extension: str, odd: Mapping[str, str]
+) -> coverage.Row:
     try:
         texts = calls.samples(language, server, extension)
         unread = ""
     except page.PageMissing as problem:
         texts, unread = {}, f"{coverage.AWAY}{problem}"
+    progress("  building ...")
     try:
         versions = language.prepare(texts)
     except Unavailable as problem:
         return coverage.Row(away=str(problem))
-    run = calls.Round(language, server, plain, extension)
+    run = calls.Round(language, server, plain, extension, odd)
     if texts:
+        progress("  the page's samples ...")
         calls.run_samples(run, extension)
     elif unread:
         run.cells.update({f"page: {name}": unread for name in coverage.GROUPS["page"]})
+    progress("  examples ...")
     calls.run_examples(run, extension)
+    progress("  call by call ...")
     calls.run_calls(run)
     return coverage.Row(versions=versions, cells=run.cells, notes=language.notes)
 
@@ -54,19 +61,38 @@ def tell(name: str, row: coverage.Row, took_s: float) -> None:
 
 def run(names: Sequence[str], folder: Path) -> dict[str, coverage.Row]:
     rows = {}
-    languages = {language.name: language for language in LANGUAGES}
+    languages = [language for language in LANGUAGES if language.name in names]
+    if languages:
+        rows = run_languages(languages, folder)
+    if TERRAFORM in names:
+        with timed(TERRAFORM, rows):
+            rows[TERRAFORM] = terraform.outcome(folder)
+    return rows
+
+
+def run_languages(languages: Sequence[Language], folder: Path) -> dict[str, coverage.Row]:
+    rows: dict[str, coverage.Row] = {}
+    progress("servers on loopback, with tasks to look at ...")
     with serving(folder / "tls") as server, serving(folder / "plain", "--http") as plain:
         extension = server.extended(EXTENDED_GB)
         server.bind_often(MORE_TASKS)
-        for name in names:
-            print(f"{coverage.TITLES[name]} ...", file=sys.stderr, flush=True)
-            began = time.monotonic()
-            if name == TERRAFORM:
-                rows[name] = terraform.outcome(server, folder)
-            else:
-                rows[name] = outcome(languages[name], server, plain, extension)
-            tell(name, rows[name], time.monotonic() - began)
+        odd = plain.name_instances([text for text in calls.ODD if text])
+        for language in languages:
+            with timed(language.name, rows):
+                rows[language.name] = outcome(language, server, plain, extension, odd)
     return rows
+
+
+@contextlib.contextmanager
+def timed(name: str, rows: Mapping[str, coverage.Row]) -> Iterator[None]:
+    progress(f"{coverage.TITLES[name]} ...")
+    began = time.monotonic()
+    yield
+    tell(name, rows[name], time.monotonic() - began)
+
+
+def progress(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

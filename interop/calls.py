@@ -27,7 +27,7 @@ ODD = (  # query values that each SDK encodes in its own way; none is a time, so
     "🚀 später",
     "",
 )
-DESCRIPTION = "quotes \" ' and +*~% 主题 🚀"
+DESCRIPTION = " ".join(ODD)
 MISSING = "0" * 32
 STEPS = ("pre_check", "disk_expansion", "rolling_scaling")  # of an extension
 PAGE = 10  # tasks, as in the examples; also what the server shows if not told
@@ -37,8 +37,17 @@ TRUST = (
 )  # fmt: skip
 A_CALL_A_MINUTE = "0.0167"
 SWALLOWED = (
-    "open: the client's own error arrives with status 429, but this SDK throws the answer's body"
-    " away (urllib3's Retry) and gives `429` as its code, a message of its own and no request id"
+    "open: the client's own error arrives with status 429, but of a read this SDK throws the"
+    " answer's body and headers away: huaweicloudsdkcore 3.1.219 gives 429 to urllib3's Retry"
+    " (http/http_client.py:58 and 66), urllib3 2.8.0 raises in place of the answer"
+    " (connectionpool.py:962-968), and the SDK fills in `429` as the code, a message of its own and"
+    " an empty request id (exceptions/exception_handler.py:125-131). No setting changes that. Retry"
+    " leaves POST alone: see the write"
+)
+NO_FILE = (
+    "open: this SDK reads no such file: huaweicloud-sdk-kafka 3.1.215 looks regions up only in a"
+    " table of its own (v2/KafkaRegion.js:6-14), and core 3.1.211 reads credentials from the"
+    " environment, but no endpoint (ClientBuilder.js:138-141)"
 )
 
 
@@ -50,6 +59,7 @@ class Round:
     server: Server
     plain: Server
     extension: str
+    odd: Mapping[str, str]  # ids of instances by name, on the plain server
     cells: dict[str, str] = field(default_factory=dict)
     printed: dict[str, Any] = field(default_factory=dict)
 
@@ -133,7 +143,7 @@ def run_calls(run: Round) -> None:
         return
     judges = dict(_JUDGES)
     if not language.has_regions_file:
-        run.cells["calls: regions file"] = "open: this SDK reads no such file"
+        run.cells["calls: regions file"] = NO_FILE
         judges.pop("regions file")
     for name, judge in judges.items():
         with run.cell("calls", name):
@@ -166,6 +176,8 @@ def _sessions(run: Round) -> list[dict[str, Any]]:
         {"label": "reassign", "op": "reassign", "topic": run.topic, "brokers": [2]},
         {"label": "missing task", "op": "show", "task_id": MISSING},
     ]
+    temporary = server.temporary_key()
+    without = {name: text for name, text in temporary.items() if name != "security_token"}
     wrong = {"sk": "not-the-secret-key"}
     denied = bind | {"publicip_id": "eip-denied"}
     return [
@@ -174,8 +186,13 @@ def _sessions(run: Round) -> list[dict[str, Any]]:
         server.session({"label": "after a wrong secret", **done}),
         server.session({"label": "forbidden", **denied}, **server.viewer()),
         server.session({"label": "looked up", **done}, project_id=None),
-        server.session({"label": "temporary key", **done}, **server.temporary_key()),
-        plain.session({"label": "plain http", "op": "list"}, endpoint=plain.endpoint),
+        server.session({"label": "temporary key", **done}, **temporary),
+        server.session({"label": "without its token", **done}, **without),
+        plain.session(
+            {"label": "plain http", "op": "list"},
+            *({"label": f"named {name}", "op": "instances", "name": name} for name in run.odd),
+            endpoint=plain.endpoint,
+        ),
     ]
 
 
@@ -206,6 +223,15 @@ def _odd(run: Round) -> None:
         if text == "" and "answer" in line:
             continue  # some SDKs leave an empty parameter out
         checking.is_refused(line, 400, "DMS.00400062", "begin_time")
+
+
+def _named(run: Round) -> None:
+    """By its exact name each is found, and nothing else: another value would find none."""
+    checking.same(list(run.odd), [text for text in ODD if text], "the names")
+    for name, instance_id in run.odd.items():
+        seen = checking.answered(run.printed[f"named {name}"])["instances"]
+        found = [(instance["instance_id"], instance["name"]) for instance in seen]
+        checking.same(found, [(instance_id, name)], "what was found")
 
 
 def _progress(run: Round) -> None:
@@ -276,7 +302,11 @@ def _forbidden(run: Round) -> None:
 
 def _throttled(run: Round) -> None:
     """A server of its own: who has used up a limit would be refused in the next language, too."""
-    calls = ({"label": f"call {number}", "op": "list"} for number in (1, 2))
+    topic = {"topic": run.topic, "partitions": 1, "replicas": 1, "description": ""}
+    calls = (
+        *({"label": f"call {number}", "op": "list"} for number in (1, 2)),
+        {"label": "write", "op": "create_topic", **topic},
+    )
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder), "--http", "--rate-limit", A_CALL_A_MINUTE) as slow,
@@ -285,12 +315,18 @@ def _throttled(run: Round) -> None:
         printed = run.language.run([session], slow.env)
         seen = checking.answered(printed["call 1"])
         checking.same(seen["task_count"], str(len(slow.all_stored())), "the total")
+    run.printed["throttled write"] = printed["write"]
     if run.language.tells_throttling:
         checking.is_refused(printed["call 2"], 429, "APIGW.0308", "throttling threshold")
         return
     error = printed["call 2"]["error"]
     seen = (error["type"], error["status"], error["code"])
     checking.same(seen, ("ClientRequestException", 429, "429"), "what the SDK makes of it")
+
+
+def _throttled_write(run: Round) -> None:
+    line = run.printed["throttled write"]
+    checking.is_refused(line, 429, "APIGW.0308", "throttling threshold")
 
 
 def _looked_up(run: Round) -> None:
@@ -301,6 +337,8 @@ def _looked_up(run: Round) -> None:
 def _temporary_key(run: Round) -> None:
     seen = checking.answered(run.printed["temporary key"])
     checking.is_envelope(seen, run.server.stored(run.extension))
+    part = "Incorrect IAM authentication information"
+    checking.is_refused(run.printed["without its token"], 401, "APIGW.0301", part)
 
 
 def _plain_http(run: Round) -> None:
@@ -342,6 +380,7 @@ _JUDGES: Mapping[str, Callable[[Round], None]] = {
     "show": _show,
     "list": _list,
     "list, odd": _odd,
+    "instances, odd": _named,
     "progress": _progress,
     "bind": _bind,
     "create topic": _create_topic,
@@ -350,6 +389,7 @@ _JUDGES: Mapping[str, Callable[[Round], None]] = {
     "missing task": _missing_task,
     "forbidden": _forbidden,
     "throttled": _throttled,
+    "throttled, write": _throttled_write,
     "looked up": _looked_up,
     "temporary key": _temporary_key,
     "plain http": _plain_http,

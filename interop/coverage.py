@@ -36,18 +36,22 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "show": "show: all eight fields",
         "list": "list: order, pages, window of time, total",
         "list, odd": "list with odd parameters: blanks, quotes, `+*~%`, Chinese, emoji",
+        "instances, odd": (
+            "odd values arrive as sent: by each the server finds the one instance of that name"
+        ),
         "progress": "progress",
         "delete": "delete, and gone",
         "bind": "bind public IP and wait",
-        "create topic": "create topic, described in Chinese and emoji",
+        "create topic": "create topic, described with all odd values: kept as sent",
         "reassign": "reassign and wait",
         "wrong secret": "error: wrong secret key",
         "missing task": "error: missing task",
         "forbidden": "error: a viewer asks for a change",
-        "throttled": "error: throttled",
+        "throttled": "error: throttled, a read",
+        "throttled, write": "error: throttled, a write",
         "looked up": "project id looked up through IAM",
         "regions file": "endpoint from regions.yaml",
-        "temporary key": "temporary key with its security token",
+        "temporary key": "temporary key with its security token, and refused without",
         "https": "https: with the development CA, and refused without",
         "plain http": "plain http",
     },
@@ -79,8 +83,10 @@ WORDS: Mapping[str, str] = {
         " type of error."
     ),
     "terraform": (
-        "The provider of the vendor, with Terraform; by hand, not in CI, since the provider has to"
-        " be built first ([how](howto/point-an-sdk-here.md#terraform))."
+        "The provider of the vendor, with Terraform's own program, against an emulator with virtual"
+        " time: a creation and a deletion end once the provider has seen them under way. By hand,"
+        " not in CI, since the provider has to be built first"
+        " ([how](howto/point-an-sdk-here.md#terraform))."
     ),
 }
 

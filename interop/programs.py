@@ -6,8 +6,8 @@ of sessions from standard input and prints one JSON line for each call, in order
 - a session: `ak`, `sk`, `instance_id`, `region` or `endpoint`, `calls`; and where it has them
   `project_id`, `security_token`, and for SDKs that find no endpoint by themselves
   `region_endpoint`, `iam_endpoint`;
-- a call: `label`, `op` (show, list, progress, delete, bind, create_topic, reassign), and what that
-  needs; bind and reassign wait until the task has ended;
+- a call: `label`, `op` (show, list, instances, progress, delete, bind, create_topic, reassign), and
+  what that needs; instances are those of exactly a `name`; bind and reassign wait until the task has ended;
 - a line: `label` with `answer`, in the wire's names, or with `error`: `type`, `message`, and for
   what the server refused `status`, `code`, `request_id`.
 """

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -110,8 +111,11 @@ class Server:
         request = urllib.request.Request(
             self.endpoint + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
-        trust = ssl.create_default_context(cafile=self.env["SSL_CERT_FILE"])
-        return urllib.request.urlopen(request, context=trust)
+        return urllib.request.urlopen(request, context=self.trust)
+
+    @cached_property
+    def trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=self.env["SSL_CERT_FILE"])
 
     @cached_property
     def independent(self) -> v2.KafkaClient:
@@ -167,6 +171,27 @@ class Server:
         request = v2.ListInstanceTopicsRequest(instance_id=self.instance_id, limit="200")
         topics = self.independent.list_instance_topics(request).topics
         return next((found.topic_desc for found in topics if found.name == topic), None)
+
+    def name_instances(self, names: Sequence[str]) -> dict[str, str]:
+        """As many instances, made by copying the one that is there. Returns ids by name.
+
+        Written into the database: no call takes such names.
+        """
+        columns = "project_id, status, enterprise_project_id, created_at, version"
+        copied = (
+            f"INSERT INTO instances (id, name, document, {columns})"
+            f" SELECT ?, ?, ?, {columns} FROM instances WHERE id = ?"
+        )
+        made = {name: str(uuid.uuid4()) for name in names}
+        with closing(sqlite3.connect(self.data / DATABASE_FILE, timeout=10)) as connection:
+            told = "SELECT document FROM instances WHERE id = ?"
+            (text,) = connection.execute(told, (self.instance_id,)).fetchone()
+            for name, made_id in made.items():
+                document = json.dumps(json.loads(text) | {"id": made_id, "name": name})
+                values = (made_id, name, document.encode(), self.instance_id)
+                connection.execute(copied, values)
+            connection.commit()
+        return made
 
     def stored(self, task_id: str) -> dict[str, str] | None:
         """A task as it should be shown, from the database and not through the API."""

@@ -25,6 +25,7 @@ type call struct {
 	Label       string  `json:"label"`
 	Op          string  `json:"op"`
 	TaskID      string  `json:"task_id"`
+	Name        string  `json:"name"`
 	Start       *int32  `json:"start"`
 	Limit       *int32  `json:"limit"`
 	BeginTime   *string `json:"begin_time"`
@@ -116,6 +117,13 @@ func list(client *kafka.KafkaClient, instanceID string, c call) (*model.ListBack
 	return client.ListBackgroundTasks(request)
 }
 
+func instances(client *kafka.KafkaClient, name string) (any, error) {
+	exactly := model.GetListInstancesRequestExactMatchNameEnum().TRUE
+	return client.ListInstances(&model.ListInstancesRequest{
+		Engine: model.GetListInstancesRequestEngineEnum().KAFKA, Name: &name, ExactMatchName: &exactly,
+	})
+}
+
 func bind(client *kafka.KafkaClient, instanceID string, c call) (any, error) {
 	_, err := client.ModifyKafkaPublicIpAccessSwitch(&model.ModifyKafkaPublicIpAccessSwitchRequest{
 		InstanceId: instanceID,
@@ -167,6 +175,8 @@ func answer(client *kafka.KafkaClient, instanceID string, c call) (any, error) {
 			&model.ShowBackgroundTaskRequest{InstanceId: instanceID, TaskId: c.TaskID})
 	case "list":
 		return list(client, instanceID, c)
+	case "instances":
+		return instances(client, c.Name)
 	case "progress":
 		return client.ShowBackgroundTaskProgress(
 			&model.ShowBackgroundTaskProgressRequest{InstanceId: instanceID, TaskId: c.TaskID})

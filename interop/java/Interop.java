@@ -12,6 +12,7 @@ import com.huaweicloud.sdk.kafka.v2.model.CreateReassignmentTaskRequest;
 import com.huaweicloud.sdk.kafka.v2.model.DeleteBackgroundTaskRequest;
 import com.huaweicloud.sdk.kafka.v2.model.ListBackgroundTasksRequest;
 import com.huaweicloud.sdk.kafka.v2.model.ListBackgroundTasksRespTasks;
+import com.huaweicloud.sdk.kafka.v2.model.ListInstancesRequest;
 import com.huaweicloud.sdk.kafka.v2.model.PartitionReassignEntity;
 import com.huaweicloud.sdk.kafka.v2.model.PartitionReassignRequest;
 import com.huaweicloud.sdk.kafka.v2.model.ShowBackgroundTaskRequest;
@@ -68,6 +69,11 @@ public final class Interop {
                     .withInstanceId(instanceId).withTaskId(call.get("task_id").asText()));
             case "list":
                 return kafka.listBackgroundTasks(listed(call));
+            case "instances":
+                return kafka.listInstances(new ListInstancesRequest()
+                    .withEngine(ListInstancesRequest.EngineEnum.KAFKA)
+                    .withName(call.get("name").asText())
+                    .withExactMatchName(ListInstancesRequest.ExactMatchNameEnum.TRUE));
             case "progress":
                 return core.syncInvokeHttp(
                     new MissingCalls.ProgressRequest(instanceId, call.get("task_id").asText()),

@@ -55,6 +55,10 @@ const OPERATIONS = {
     if (call.end_time !== undefined) request.withEndTime(call.end_time);
     return client.listBackgroundTasks(request);
   },
+  instances: (client, _instanceId, call) =>
+    client.listInstances(
+      new kafka.ListInstancesRequest().withEngine("kafka").withName(call.name).withExactMatchName("true"),
+    ),
   progress: (client, instanceId, call) =>
     client.showBackgroundTaskProgress(
       new kafka.ShowBackgroundTaskProgressRequest().withInstanceId(instanceId).withTaskId(call.task_id),

@@ -57,6 +57,11 @@ def list_(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, Any
     return client.list_background_tasks(request).to_dict()
 
 
+def instances(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, Any]:
+    request = v2.ListInstancesRequest(engine="kafka", name=call["name"], exact_match_name="true")
+    return client.list_instances(request).to_dict()
+
+
 def progress(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, Any]:
     request = v2.ShowBackgroundTaskProgressRequest(instance_id=instance_id, task_id=call["task_id"])
     return client.show_background_task_progress(request).to_dict()
@@ -103,6 +108,7 @@ def reassign(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, 
 OPERATIONS: dict[str, Callable[[v2.KafkaClient, str, Call], dict[str, Any]]] = {
     "show": show,
     "list": list_,
+    "instances": instances,
     "progress": progress,
     "delete": delete,
     "bind": bind,

@@ -56,7 +56,7 @@ def test_the_page_gives_each_reason_once_below_its_table():
         "nodejs": row(calls_throttled="open: no limit"),
     }
     lines = coverage.page_text(rows).splitlines()
-    assert "| error: throttled | open (3) | open (3) |" in lines
+    assert "| error: throttled, a read | open (3) | open (3) |" in lines
     assert "| show: all eight fields | ran (1) | open (2) |" in lines
     assert lines.count("3. no limit") == 1
     assert "1. by hand" in lines
