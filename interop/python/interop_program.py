@@ -57,7 +57,7 @@ def list_(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, Any
     return client.list_background_tasks(request).to_dict()
 
 
-def instances(client: v2.KafkaClient, instance_id: str, call: Call) -> dict[str, Any]:
+def instances(client: v2.KafkaClient, _instance_id: str, call: Call) -> dict[str, Any]:
     request = v2.ListInstancesRequest(engine="kafka", name=call["name"], exact_match_name="true")
     return client.list_instances(request).to_dict()
 

@@ -18,6 +18,10 @@ VALUES = {
 }  # fmt: skip
 
 
+def how_now():
+    return BY.read_text() if BY.exists() else ""
+
+
 def values(answer, path):
     """`name` only where a topic was made: our program looks for a task by its name."""
     if isinstance(answer, list):
@@ -58,7 +62,7 @@ whole = Application.__call__
 
 
 async def call(self, scope, receive, send):
-    if scope["type"] != "http" or not scope["path"].startswith(KAFKA) or not BY.exists():
+    if scope["type"] != "http" or not scope["path"].startswith(KAFKA) or not how_now():
         await whole(self, scope, receive, send)
         return
     start, parts = {}, []
@@ -70,7 +74,7 @@ async def call(self, scope, receive, send):
             parts.append(message.get("body", b""))
 
     await whole(self, scope, receive, kept)
-    how, path = BY.read_text(), scope["path"]
+    how, path = how_now(), scope["path"]
     status, headers, answer = spoiled(
         how, path, start["status"], list(start["headers"]), b"".join(parts)
     )
