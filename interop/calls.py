@@ -313,9 +313,9 @@ def _throttled(run: Round) -> None:
     ):
         session = slow.session(*calls, endpoint=slow.endpoint)
         printed = run.language.run([session], slow.env)
+        run.printed["throttled write"] = printed["write"]
         seen = checking.answered(printed["call 1"])
         checking.same(seen["task_count"], str(len(slow.all_stored())), "the total")
-    run.printed["throttled write"] = printed["write"]
     if run.language.tells_throttling:
         checking.is_refused(printed["call 2"], 429, "APIGW.0308", "throttling threshold")
         return
