@@ -217,8 +217,8 @@ def _commands() -> str:
         "# Commands\n",
         f"{root.help}\n",
         "Exit status: 0 done, 1 refused or not as expected, 2 wrong usage. Of commands that ask a",
-        "server: 1 a task failed, 3 one was cancelled, 4 time was up, 5 refused by the server or",
-        "unreachable, 130 after Ctrl-C.\n",
+        "server: 1 a task failed, 3 one was cancelled, 4 time was up, 5 refused by the server,",
+        "unreachable or none of this API, 130 after Ctrl-C.\n",
     ]
     parts.extend(_command(path, command) for path, command in walk(root, "backroom"))
     return "\n".join(parts)

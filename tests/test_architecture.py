@@ -59,6 +59,7 @@ INTERNAL = {  # never shown to a client by design: a bug (500), or at home in th
     exits.AnswerLost,
     exits.CallRefused,
     exits.NoNativeApi,
+    exits.TooManyMatches,
     exits.NotTheApi,
     exits.NotConnected,
     exits.Unreachable,

@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import re
 import resource
 import subprocess
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from tests.support.commands import command
 from tests.support.official_only import official_only
 from tests.support.processes import BACKROOM, backroom, environment, serving
 from tests.support.terminals import terminal
+
+from backroom.cli import matching
+from backroom.cli.session import Session
 
 pytestmark = pytest.mark.slow
 
@@ -186,6 +190,74 @@ class TestTasks:
         assert "is there already" in ask("tasks", "export", "--output", str(file), code=1).stderr
 
 
+class TestMatching:
+    """Many tasks by one bulk task."""
+
+    def test_cancel_retry_and_delete(self, ask):
+        first, *others = queued(ask)
+        waiting = ("--matching", "-i", "kafka-demo", "--state", "waiting", "--yes")
+        done = ask("tasks", "cancel", *waiting, "--reason", "für 测试")
+        assert "bulkCancel" in done.stdout
+        count = int(re.search(r"(\d+) of \1 done, 0 skipped", done.stdout).group(1))
+        assert count >= len(others) - 2
+        cancelled = ("--matching", "-i", "kafka-demo", "--state", "cancelled", "--yes")
+        again = json.loads(ask("tasks", "retry", *cancelled, "-o", "json").stdout)
+        assert (again["name"], again["state"]) == ("bulkRetry", "succeeded")
+        assert (again["matched"], again["done"], again["skipped"]) == (count, count, 0)
+        gone = ask("tasks", "delete", *cancelled, "--no-wait", "--query", "[0].task_id").stdout
+        ask("tasks", "wait", gone.strip())
+        left = ask("tasks", "list", "-i", "kafka-demo", "--state", "cancelled", "-o", "json")
+        assert json.loads(left.stdout) == []
+        ask("tasks", "wait", first)
+
+    def test_nothing_found_does_nothing(self, ask):
+        before = ask("tasks", "list", "-A", "--kind", "bulk", "--all", "-o", "json").stdout
+        done = ask("tasks", "delete", "--matching", "--text", "nobody wrote this", "--yes")
+        assert (done.stdout, done.stderr) == ("", "nothing found\n")
+        assert ask("tasks", "list", "-A", "--kind", "bulk", "--all", "-o", "json").stdout == before
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("cancel", "--matching"), "--all-instances"),
+            (("cancel", "--matching", "a" * 32, "-A"), "not both"),
+            (("cancel", "a" * 32, "--state", "waiting"), "--matching"),
+            (("cancel",), "--matching"),
+            (("cancel", "--matching", "--state", "failed", "--yes"), "waiting or running"),
+            (("retry", "--matching", "--state", "running", "--yes"), "failed or cancelled"),
+            (("delete", "--matching", "-A"), "--yes"),
+        ],
+    )
+    def test_what_is_wrong_usage(self, ask, words, said):
+        assert said in ask("tasks", *words, code=2).stderr
+
+    def test_too_many_are_refused(self, ask, monkeypatch):
+        ask("tasks", "wait", *(bound(ask) for _ in range(2)))
+        monkeypatch.setattr(matching, "BULK_MOST", 1)
+        monkeypatch.setattr(Session, "require_yes_in_a_pipe", lambda _self: None)
+        said = ask("tasks", "delete", "--matching", "--state", "succeeded", code=5).stderr
+        assert "more than 1 tasks match" in said
+        assert "--from" in said
+
+    def test_it_asks_with_the_number(self, served, ask):
+        task_id = bound(ask, address="asked-for")
+        ask("tasks", "wait", task_id)
+        command = (BACKROOM, "tasks", "delete", "--matching", "--text", "asked-for",
+                   "--data", str(served.data))  # fmt: skip
+        with terminal(*command) as seen:
+            seen.read_until("[y/N]")
+            assert "the records of 1 tasks" in seen.text
+            assert "text=asked-for" in seen.text
+            seen.type("n\n")
+            assert seen.end() == 1
+        with terminal(*command) as seen:
+            seen.read_until("[y/N]")
+            seen.type("y\n")
+            assert seen.end() == 0
+            assert "1 of 1 done, 0 skipped" in seen.text
+        assert "DMS.00404001" in ask("tasks", "show", task_id, "--full", code=5).stderr
+
+
 class TestInstances:
     def test_from_making_to_deleting(self, ask):
         made = ask("instances", "create", "kafka-two", "--brokers", "3", "--wait")
@@ -277,6 +349,7 @@ class TestAgainstTheRealServicesCalls:
         [
             ("tasks", "cancel", "a" * 32), ("tasks", "retry", "a" * 32), ("tasks", "export"),
             ("tasks", "list", "--text", "x"), ("tasks", "show", "a" * 32, "--full"),
+            ("tasks", "delete", "--matching", "-A", "--yes"),
         ],
     )  # fmt: skip
     def test_what_needs_the_native_api_says_so(self, ask, cloud, command):

@@ -11,9 +11,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from backroom.cli import shapes
 from backroom.cli.client import Answer, Call, Client, quoted
-from backroom.cli.exits import CallRefused, NoNativeApi
+from backroom.cli.exits import CallRefused, NoNativeApi, NotTheApi
 from backroom.cli.sentences import tell
+from backroom.cli.shapes import shaped
 from backroom.wire.answers import PUBLIC_ACCESS_PATH, scheduled_tasks
 from backroom.wire.signing_requests import Headers
 
@@ -58,11 +60,11 @@ class Calls:
     ) -> tuple[list[Record], int]:
         """Newest first, and how many there are. `most` None: all of them."""
         path = f"{self._instance(instance_id)}/tasks"
-        return self._pages(path, most, times, lambda body: (body["tasks"], int(body["task_count"])))
+        return self._pages(path, most, times, _official_tasks)
 
     def list_scheduled(self, instance_id: str, most: int | None) -> tuple[list[Record], int]:
         path = f"{self._instance(instance_id)}/scheduled-tasks"
-        return self._pages(path, most, {}, scheduled_tasks)
+        return self._pages(path, most, {}, _scheduled_tasks)
 
     def _pages(
         self,
@@ -81,7 +83,8 @@ class Calls:
                 return found, total
 
     def show_task(self, instance_id: str, task_id: str) -> Record:
-        body = self._get(f"{self._instance(instance_id)}/tasks/{quoted(task_id)}").json
+        path = f"{self._instance(instance_id)}/tasks/{quoted(task_id)}"
+        body = shaped(self._get(path).json, shapes.OneOfficialTask)
         task: Record = body["tasks"][0]
         return task
 
@@ -89,7 +92,7 @@ class Calls:
         """None for a task of a kind that has none."""
         path = f"{self._instance(instance_id)}/tasks/{quoted(task_id)}/progress"
         try:
-            body: Record = self._get(path).json
+            body: Record = shaped(self._get(path).json, shapes.OfficialProgress)
         except CallRefused as error:
             if error.status == HTTPStatus.BAD_REQUEST:
                 return None
@@ -108,13 +111,14 @@ class Calls:
         found: list[Record] = []
         while True:
             page = {"offset": str(len(found)), "limit": str(INSTANCES_PAGE)}
-            body = self._get(f"{self._v2}/instances", {"engine": "kafka", **page, **query}).json
+            answer = self._get(f"{self._v2}/instances", {"engine": "kafka", **page, **query})
+            body = shaped(answer.json, shapes.Instances)
             found += body["instances"]
             if not body["instances"] or len(found) >= body["instance_num"]:
                 return found
 
     def show_instance(self, instance_id: str) -> Record:
-        body: Record = self._get(self._instance(instance_id)).json
+        body: Record = shaped(self._get(self._instance(instance_id)).json, shapes.Instance)
         return body
 
     def create_instance(self, content: Mapping[str, Any]) -> Answer:
@@ -137,14 +141,15 @@ class Calls:
         found: list[Record] = []
         while True:
             page = {"offset": str(len(found)), "limit": str(TOPICS_PAGE)}
-            body = self._get(f"{self._instance(instance_id)}/topics", page).json
+            answer = self._get(f"{self._instance(instance_id)}/topics", page)
+            body = shaped(answer.json, shapes.Topics)
             found += body["topics"]
             if not body["topics"] or len(found) >= body["total"]:
                 return found
 
     def show_topic(self, instance_id: str, topic: str) -> Record:
         path = f"{self._instance(instance_id)}/management/topics/{quoted(topic)}"
-        body: Record = self._get(path).json
+        body: Record = shaped(self._get(path).json, shapes.Topic)
         return body
 
     def create_topic(self, instance_id: str, content: Mapping[str, Any]) -> Record:
@@ -154,7 +159,8 @@ class Calls:
 
     def delete_topics(self, instance_id: str, names: Sequence[str]) -> list[Record]:
         path = f"{self._instance(instance_id)}/topics/delete"
-        body = self._change("POST", path, {"topics": list(names)}).json
+        answer = self._change("POST", path, {"topics": list(names)})
+        body = shaped(answer.json, shapes.DeletedTopics)
         results: list[Record] = body["topics"]
         return results
 
@@ -178,7 +184,10 @@ class Calls:
         cursor: Mapping[str, str] = {}
         while True:
             asked = {**query, **cursor, "limit": str(limit)}
-            body = self._native_call("tasks", Call(path=f"{self._native}/tasks", query=asked)).json
+            answer = self._native_call("tasks", Call(path=f"{self._native}/tasks", query=asked))
+            body = shaped(answer.json, shapes.FoundTasks)
+            if body["cursor"] is not None and body["cursor"] == cursor.get("cursor"):
+                raise NotTheApi(tell("not the api", why="the same cursor twice"))
             yield body["tasks"], body["cursor"] is not None
             if body["cursor"] is None:
                 return
@@ -186,7 +195,7 @@ class Calls:
 
     def full_task(self, task_id: str) -> Record:
         path = f"{self._native}/tasks/{quoted(task_id)}"
-        body: Record = self._native_call("show", Call(path=path)).json
+        body: Record = shaped(self._native_call("show", Call(path=path)).json, shapes.FullTask)
         return body
 
     def cancel(self, task_id: str) -> Record:
@@ -195,24 +204,38 @@ class Calls:
     def retry(self, task_id: str, *, from_step: bool) -> Record:
         return self._act(task_id, "retry", {"from_step": from_step})
 
+    def act_on_matching(
+        self, action: str, matching: Mapping[str, str], content: Mapping[str, Any]
+    ) -> str:
+        """The id of the bulk task that cancels, retries or deletes all that is found now."""
+        path = f"{self._native}/tasks/bulk-{action}"
+        asked = {**content, "filter": matching, "reason": self._reason}
+        body = shaped(self._change("POST", path, asked).json, shapes.TaskId)
+        return str(body["task_id"])
+
     def _act(self, task_id: str, action: str, content: Mapping[str, Any]) -> Record:
         self.require_native(action)
         path = f"{self._native}/tasks/{quoted(task_id)}/{action}"
-        reason = None if self.purpose is None else self.purpose.reason
-        body: Record = self._change("POST", path, {**content, "reason": reason}).json
+        answer = self._change("POST", path, {**content, "reason": self._reason})
+        body: Record = shaped(answer.json, shapes.TaskId)
         return body
+
+    @property
+    def _reason(self) -> str | None:
+        return None if self.purpose is None else self.purpose.reason
 
     def events_of_task(self, task_id: str) -> list[Record]:
         """The first thousand of them."""
         path = f"{self._native}/tasks/{quoted(task_id)}/events"
         call = Call(path=path, query={"limit": "1000"})
-        body: Record = self._native_call("events", call).json
+        body: Record = shaped(self._native_call("events", call).json, shapes.Events)
         events: list[Record] = body["events"]
         return events
 
     def stream(self, after: int, instance_id: str | None = None) -> Iterator[Record]:
         below = "" if instance_id is None else f"/instances/{quoted(instance_id)}"
-        return self.client.events(f"{self._native}{below}/events", after)
+        for event in self.client.events(f"{self._native}{below}/events", after):
+            yield shaped(event, shapes.Event)
 
     def require_native(self, what: str) -> None:
         """Before anything is asked that the real service would answer by a plain 404."""
@@ -236,3 +259,16 @@ class Calls:
         if self.purpose is not None:
             call = msgspec.structs.replace(call, headers=self.purpose.headers(call))
         return self.client.call(call)
+
+
+def _official_tasks(body: Record) -> tuple[list[Record], int]:
+    found = shaped(body, shapes.OfficialTasks)
+    return found["tasks"], int(found["task_count"])
+
+
+def _scheduled_tasks(body: Record) -> tuple[list[Record], int]:
+    try:
+        tasks, count = scheduled_tasks(body)
+    except (TypeError, ValueError) as error:
+        raise NotTheApi(tell("not the api", why=error)) from None
+    return shaped(tasks, list[shapes.Scheduled]), count

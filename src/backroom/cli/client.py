@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import (
+    HTTPConnection,
+    HTTPException,
+    HTTPResponse,
+    HTTPSConnection,
+    IncompleteRead,
+)
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
@@ -340,7 +346,10 @@ def _proxy(host: str) -> str | None:
 
 
 def _read(response: HTTPResponse) -> Answer:
-    body = response.read(ANSWER_MOST)
+    with closing(response):
+        body = response.read(ANSWER_MOST)
+        if response.length:  # read() of so many bytes takes a body that was cut off for whole
+            raise IncompleteRead(body, response.length)
     return Answer(
         response.status, {name.lower(): value for name, value in response.getheaders()}, body
     )
@@ -358,13 +367,21 @@ def _refusal(answer: Answer) -> CallRefused | Unreachable:
     told = told_by(answer)
     code = str(told.get("error_code") or answer.status)
     words = told.get("error_msg") or answer.body[:SHOWN_MOST].decode("utf-8", "replace")
-    text = printable(" ".join(str(words).split()))
+    text = printable(" ".join(str(words).split())) or _phrase(answer.status)
+    if "location" in answer.headers and answer.status // 100 == 3:  # noqa: PLR2004  redirects
+        text += tell("hint elsewhere", to=printable(answer.headers["location"]))
     if answer.status == HTTPStatus.UNAUTHORIZED:
         text += tell("hint identity")
     said = tell("refused", code=printable(code), text=text)
     if answer.status in _LATER:
         return Unreachable(said, _again_s(answer.headers))
     return CallRefused(said, answer.status, code)
+
+
+def _phrase(status: int) -> str:
+    with suppress(ValueError):
+        return HTTPStatus(status).phrase
+    return "?"
 
 
 def _again_s(headers: Mapping[str, str]) -> float:

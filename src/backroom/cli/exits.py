@@ -45,6 +45,10 @@ class NoNativeApi(CallFailed):
     pass
 
 
+class TooManyMatches(CallFailed):
+    pass
+
+
 class WrongInstance(CallFailed):
     pass
 

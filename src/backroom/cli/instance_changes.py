@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,10 @@ import typer
 from backroom.cli.durations import seconds_of
 from backroom.cli.exits import REFUSED
 from backroom.cli.instances import PASSWORD_VARIABLE
+from backroom.cli.secret_input import given_secret
 from backroom.cli.sentences import tell
 from backroom.cli.session import Session
+from backroom.cli.shapes import ActionResults, NewInstance, shaped
 from backroom.cli.submitted import Submitted, submitted, tell_submitted
 from backroom.wire.answers import submitted_task_id
 
@@ -30,6 +31,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     user: str | None
     password: str | None
+    password_file: Path | None = None
     vpc: str
     subnet: str
     security_group: str
@@ -49,7 +51,8 @@ def create_instance(
 ) -> None:
     timeout_s = seconds_of(timeout, "--timeout")
     answer = session.calls.create_instance(create_body(asked))
-    made = submitted(session, answer.json["instance_id"], "createInstance", answer)
+    instance_id = shaped(answer.json, NewInstance)["instance_id"]
+    made = submitted(session, instance_id, "createInstance", answer)
     tell_submitted(session, [made], timeout_s, is_awaited=is_awaited)
 
 
@@ -75,7 +78,7 @@ def create_body(asked: Asked) -> dict[str, Any]:
 
 
 def _password(asked: Asked) -> str:
-    given = sys.stdin.readline().strip() if asked.password == "-" else asked.password  # noqa: S105  a dash
+    given = given_secret(asked.password, asked.password_file, "--password")
     password = given or os.environ.get(PASSWORD_VARIABLE)
     if not password:
         raise typer.BadParameter("is empty", param_hint="--password")
@@ -177,7 +180,7 @@ def _act(
     is_awaited: bool,
 ) -> None:
     answer = session.calls.act_on_instances(action, ids)
-    results = (answer.json or {}).get("results") or [
+    results = shaped(answer.json, ActionResults).get("results") or [
         {"instance": instance_id, "result": "success"} for instance_id in ids
     ]
     refused = [one["instance"] for one in results if one["result"] != "success"]

@@ -16,9 +16,10 @@ def _moment(text: Any) -> str | None:
     """[D] milliseconds since 1970, in a string."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
-    if not str(text).isdigit():
+    try:
+        return datetime.fromtimestamp(int(text) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
-    return datetime.fromtimestamp(int(text) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 LIST_COLUMNS: Final = (

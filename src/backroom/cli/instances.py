@@ -78,7 +78,13 @@ def create(  # noqa: PLR0913  one parameter a flag
     ] = None,
     password: Annotated[
         str | None,
-        typer.Option(help=f"The user's; - reads it from input. [default: ${PASSWORD_VARIABLE}]"),
+        typer.Option(
+            help="The user's; - reads it from input. Itself it shows in the list of processes."
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"The same, in a file. [default: ${PASSWORD_VARIABLE}]"),
     ] = None,
     vpc: Annotated[str, typer.Option(help="Id; any here, a real one there.")] = "backroom-vpc",
     subnet: Annotated[str, typer.Option(help="Id, the same.")] = "backroom-subnet",
@@ -101,7 +107,8 @@ def create(  # noqa: PLR0913  one parameter a flag
 
     asked = Asked(
         name=name, brokers=brokers, storage_gb=storage or 100 * brokers, flavor=flavor,
-        kafka=kafka, description=description, user=user, password=password, vpc=vpc,
+        kafka=kafka, description=description, user=user, password=password,
+        password_file=password_file, vpc=vpc,
         subnet=subnet, security_group=security_group, zones=tuple(zone or ["backroom-az1"]),
         body=body,
     )  # fmt: skip

@@ -2,13 +2,13 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from backroom.cli.app import Data, run
+from backroom.cli.secret_input import given_secret
 from backroom.domain.account import AccessKey, Role
 from backroom.domain.errors import BackroomError
 from backroom.domain.ids import ProjectId
@@ -22,21 +22,30 @@ class NoSuchKey(BackroomError):
     pass
 
 
-@app.command(epilog="Example: backroom keys add --ak MYAK --sk - --project-id ID < sk.txt")
+@app.command(epilog="Example: backroom keys add --ak MYAK --sk-file sk.txt --project-id ID")
 def add(
     ak: Annotated[str, typer.Option("--ak", help="Access key.")],
     project_id: Annotated[str, typer.Option("--project-id", help="Its project.")],
     sk: Annotated[
         str | None,
         typer.Option(
-            "--sk", help=f"Secret key; - reads it from input [default: ${SECRET_VARIABLE}]"
+            "--sk",
+            help="Secret key; - reads it from input. A key itself shows in the list of processes.",
+        ),
+    ] = None,
+    sk_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--sk-file",
+            metavar="FILE",
+            help=f"Secret key, in a file. [default: ${SECRET_VARIABLE}]",
         ),
     ] = None,
     role: Annotated[Role, typer.Option(help="viewer reads, operator submits.")] = Role.OPERATOR,
     data: Data = None,
 ) -> None:
     """Add a key pair. A running server takes it at once."""
-    secret = sys.stdin.readline().strip() if sk == "-" else sk or os.environ.get(SECRET_VARIABLE)
+    secret = given_secret(sk, sk_file, "--sk") or os.environ.get(SECRET_VARIABLE)
     if not secret:
         raise typer.BadParameter("is empty", param_hint="--sk")
     key = run(_add(data, ak, secret, ProjectId(project_id), role))

@@ -93,9 +93,14 @@ class Output(NamedTuple):
 
 
 def queried(query: str, document: Any) -> Any:
+    """Raises typer.BadParameter for what can't be applied to this document."""
     import jmespath  # noqa: PLC0415  few need it
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415
 
-    return jmespath.compile(query).search(document)
+    try:
+        return jmespath.compile(query).search(document)
+    except JMESPathError as error:
+        raise typer.BadParameter(" ".join(str(error).split()), param_hint="--query") from None
 
 
 def query_problem(query: str) -> str | None:

@@ -12,6 +12,7 @@ from backroom.cli.durations import in_words, moment_of, seconds_of
 from backroom.cli.output import Column
 from backroom.cli.sentences import tell
 from backroom.cli.session import Session
+from backroom.cli.shapes import Estimated, shaped
 from backroom.cli.submitted import Submitted, tell_submitted
 from backroom.wire.answers import submitted_task_id
 
@@ -36,7 +37,8 @@ class Move(NamedTuple):
 def plan_reassignment(session: Session, instance: str | None, move: Move) -> None:
     content = reassign_body(move) | {"time_estimate": True}
     instance_id = session.instance(instance)
-    estimate_s = session.calls.reassign(instance_id, content).json["reassignment_time"]
+    answer = session.calls.reassign(instance_id, content)
+    estimate_s = shaped(answer.json, Estimated)["reassignment_time"]
     partitions = [
         row
         for asked in content["reassignments"]

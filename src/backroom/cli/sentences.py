@@ -83,6 +83,14 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "应答丢失（{why}）：变更可能已被接受。请用 backroom tasks list 查看",
     ),
     "refused": ("{code}: {text}", "{code}：{text}"),
+    "hint elsewhere": (
+        "; it points to {to}, and no redirect is followed: look at the endpoint",
+        "；它指向 {to}，而重定向不会被跟随：请检查地址",
+    ),
+    "secret shown": (
+        "{option} shows a secret in the list of processes: use {option}-file FILE, or {option} -",
+        "{option} 会使机密出现在进程列表中：请改用 {option}-file FILE 或 {option} -",
+    ),
     "hint identity": (
         " Check the key, and that this machine's clock is right.",
         " 请检查密钥，以及本机时钟是否准确。",
@@ -176,6 +184,14 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "instance not accepted": ("not accepted for {id}", "{id} 未被受理"),
     "estimate": ("it would take about {left}", "预计需要 {left}"),
+    "bulk done": (
+        "{done} of {count} done, {skipped} skipped",
+        "共 {count} 个，完成 {done} 个，跳过 {skipped} 个",
+    ),
+    "too many matches": (
+        "more than {most} tasks match, the most for one go: narrow it, as by --from and --to",
+        "匹配的任务超过单次上限 {most} 个：请缩小范围，例如用 --from 和 --to",
+    ),
     "exported": ("{count} tasks", "{count} 个任务"),
     # before something is lost
     "confirm": ("{what} Go on?", "{what} 是否继续？"),
@@ -191,7 +207,19 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "This deletes the records of {count} tasks for ever; it stops nothing.",
         "这会永久删除 {count} 个任务的记录，但不会停止任何任务。",
     ),
-    "needs yes": ("not a terminal: say --yes to delete", "不是终端：确认删除请加 --yes"),
+    "confirm bulk cancel": (
+        "This cancels {count} tasks ({filter}); those that have begun are asked to stop.",
+        "这会取消 {count} 个任务（{filter}），已开始的任务会被要求停止。",
+    ),
+    "confirm bulk retry": (
+        "This does {count} tasks again ({filter}), each as a new task.",
+        "这会重试 {count} 个任务（{filter}），每个都作为新任务执行。",
+    ),
+    "confirm bulk delete": (
+        "This deletes the records of {count} tasks ({filter}) for ever.",
+        "这会永久删除 {count} 个任务（{filter}）的记录。",
+    ),
+    "needs yes": ("not a terminal: say --yes to go on", "不是终端：确认执行请加 --yes"),
     "not confirmed": ("nothing was changed", "未做任何更改"),
     # doctor
     "doctor well": ("nothing is broken", "没有故障"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backroom.cli.output import Format, Output, query_problem, warn
+from backroom.cli.secret_input import given_secret
 from backroom.cli.sentences import LANGUAGES, choose, tell
 
 if TYPE_CHECKING:
@@ -45,12 +46,15 @@ class Session:
 
         return chosen_instance(self.calls, named or self.instance_id)
 
+    def require_yes_in_a_pipe(self) -> None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise typer.BadParameter(tell("needs yes"), param_hint="--yes")
+
     def confirm(self, what: str, *, is_sure: bool) -> None:
         """Before something is lost: asks on a terminal, and wants --yes elsewhere."""
         if is_sure:
             return
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise typer.BadParameter(tell("needs yes"), param_hint="--yes")
+        self.require_yes_in_a_pipe()
         if not typer.confirm(tell("confirm", what=what), err=True):
             typer.echo(tell("not confirmed"), err=True)
             raise typer.Exit(1)
@@ -70,7 +74,16 @@ def _connection_options(  # noqa: PLR0913  one parameter a flag
     ] = None,
     sk: Annotated[
         str | None,
-        typer.Option("--sk", help="Secret key; - reads it from input. [default: $CLOUD_SDK_SK]"),
+        typer.Option(
+            "--sk",
+            help="Secret key; - reads it from input. A key itself shows in the list of processes.",
+        ),
+    ] = None,
+    sk_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--sk-file", metavar="FILE", help="Secret key, in a file. [default: $CLOUD_SDK_SK]"
+        ),
     ] = None,
     data: Annotated[
         Path | None,
@@ -90,12 +103,12 @@ def _connection_options(  # noqa: PLR0913  one parameter a flag
 ) -> Any:
     from backroom.cli.connecting import Connection  # noqa: PLC0415
 
-    if (ak is None) is not (sk is None):
+    if (ak is None) is not (sk is None and sk_file is None):
         raise typer.BadParameter("go together", param_hint="--ak, --sk")
     if lang is not None and lang not in LANGUAGES:
         raise typer.BadParameter("must be en or zh", param_hint="--lang")
     choose(lang)
-    secret = sys.stdin.readline().strip() if sk == "-" else sk
+    secret = given_secret(sk, sk_file, "--sk")
     return Connection(
         endpoint=endpoint,
         project_id=project_id,
@@ -141,13 +154,20 @@ def _change_options(
 Command = Callable[..., None]
 
 
-def asks(*, changes: bool = False, prints: bool = True) -> Callable[[Command], Command]:
-    """Make `function(session, ...)` a command: `changes` adds --reason, `prints` adds --output."""
+def asks(
+    *, changes: bool = False, prints: bool = True, choice: Callable[..., Any] | None = None
+) -> Callable[[Command], Command]:
+    """Make `function(session, ...)` a command: `changes` adds --reason, `prints` adds --output.
+
+    `choice` adds its own options, and what it makes of them is passed on as `choice`.
+    """
     groups: list[Callable[..., Any]] = [_connection_options]
     if prints:
         groups.insert(0, _output_options)
     if changes:
         groups.insert(0, _change_options)
+    if choice is not None:
+        groups.insert(0, choice)
     shared = {group: inspect.signature(group, eval_str=True).parameters for group in groups}
 
     def decorated(function: Command) -> Command:
@@ -156,10 +176,13 @@ def asks(*, changes: bool = False, prints: bool = True) -> Callable[[Command], C
                 group: group(**{name: values.pop(name) for name in names})
                 for group, names in shared.items()
             }
+            if choice is not None:
+                values["choice"] = made[choice]
             with _session(*map(made.get, _GROUPS)) as session:
                 function(session, **values)
 
-        own = [*inspect.signature(function, eval_str=True).parameters.values()][1:]
+        named = inspect.signature(function, eval_str=True).parameters
+        own = [p for p in [*named.values()][1:] if choice is None or p.name != "choice"]
         more = [parameter for names in shared.values() for parameter in names.values()]
         return _disguised(command, function, [*own, *more])
 

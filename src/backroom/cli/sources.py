@@ -239,7 +239,7 @@ def with_progress(seen: Sighting, told: Record) -> Sighting:
 
 
 def _step(steps: Iterable[Record], key: str, running: str) -> str | None:
-    return next((str(step["name"]) for step in steps if step[key] == running), None)
+    return next((str(step.get("name")) for step in steps if step.get(key) == running), None)
 
 
 def _why(record: Record) -> str | None:

@@ -65,7 +65,10 @@ def delete_tasks(
     for task_id in wanted:
         instance_id, is_scheduled = _whereabouts(session, task_id, instance)
         session.calls.delete_task(instance_id, task_id, is_scheduled=is_scheduled)
-        typer.echo(tell("deleted", id=task_id))
+        if not session.output.is_for_programs:
+            typer.echo(tell("deleted", id=task_id))
+    if session.output.is_for_programs:
+        session.output.document([{"task_id": task_id, "deleted": True} for task_id in wanted])
 
 
 def _whereabouts(session: Session, task_id: str, instance: str | None) -> tuple[str, bool]:

@@ -73,7 +73,7 @@ def list_tasks(session: Session, wanted: Wanted, most: int | None) -> None:
     """`most` None: all of them."""
     is_known = wanted.instance is not None or session.instance_id is not None
     if wanted.is_search or not (is_known or not session.calls.client.is_backroom):
-        tasks, has_more = session.calls.search(_search_query(session, wanted), most)
+        tasks, has_more = session.calls.search(search_query(session, wanted), most)
         session.output.rows(tasks, NATIVE_COLUMNS)
         _say_how_many(session, len(tasks), len(tasks) + has_more, tell("more native"))
         return
@@ -86,7 +86,7 @@ def list_tasks(session: Session, wanted: Wanted, most: int | None) -> None:
 
 def export_tasks(session: Session, wanted: Wanted, form: str, output: Path | None) -> None:
     session.calls.require_native("export")
-    query = _search_query(session, wanted)
+    query = search_query(session, wanted)
     count = 0
     with writing(output) as write, progress("tasks") as seen:
         put = _csv_lines(write) if form == "csv" else _json_lines(write)
@@ -107,7 +107,7 @@ def _say_how_many(session: Session, shown: int, total: int, more: str) -> None:
         warn(tell("none"))
 
 
-def _search_query(session: Session, wanted: Wanted) -> dict[str, str]:
+def search_query(session: Session, wanted: Wanted) -> dict[str, str]:
     query = {
         "state": wanted.state,
         "name": wanted.name,

@@ -1,11 +1,14 @@
 """`backroom tasks`: look at tasks, wait for them, and act on them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from backroom.cli.session import Instance, Session, asks
+
+if TYPE_CHECKING:
+    from backroom.cli.matching import Deed
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -38,6 +41,67 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Asked for until then.")]
 EveryInstance = Annotated[bool, typer.Option("--all-instances", "-A", help="Of the whole project.")]
+SomeIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[TASK]...", help="Ids.", show_default=False)
+]
+
+
+class Choice(NamedTuple):
+    """Tasks by their ids, or all that the filters find."""
+
+    is_matching: bool
+    filters: dict[str, Any]
+
+    @property
+    def instance(self) -> str | None:
+        found: str | None = self.filters["instance"]
+        return found
+
+    def ids(self, said: list[str] | None) -> list[str]:
+        """Empty for all that match. Raises typer.BadParameter."""
+        if self.is_matching and said:
+            raise typer.BadParameter("say ids or filters, not both", param_hint="TASK, --matching")
+        if not self.is_matching and not said:
+            raise typer.BadParameter("say ids, or --matching", param_hint="TASK")
+        return said or []
+
+
+def _choice(  # noqa: PLR0913  one parameter a flag
+    matching: Annotated[
+        bool,
+        typer.Option(
+            "--matching", help="All that the filters find, 10,000 at most, by one bulk task."
+        ),
+    ] = False,
+    instance: Instance = None,
+    every_instance: EveryInstance = False,
+    state: State = None,
+    name: Name = None,
+    user: User = None,
+    kind: Kind = None,
+    text: Text = None,
+    begin: Since = None,
+    end: Until = None,
+) -> Choice:
+    filters = {
+        "instance": instance, "is_every_instance": every_instance, "state": state, "name": name,
+        "user": user, "kind": kind, "text": text, "begin": begin, "end": end,
+    }  # fmt: skip
+    said = [name for name, value in filters.items() if value]
+    if matching and not said:
+        raise typer.BadParameter(
+            "say which, as by --state, or --all-instances for all", param_hint="--matching"
+        )
+    if not matching and set(said) - {"instance"}:
+        raise typer.BadParameter("filters go with it", param_hint="--matching")
+    return Choice(matching, filters)
+
+
+def _act_on_matching(session: Session, choice: Choice, deed: "Deed") -> None:
+    from backroom.cli.matching import act_on_matching  # noqa: PLC0415
+    from backroom.cli.task_lists import Wanted  # noqa: PLC0415
+
+    act_on_matching(session, Wanted(**choice.filters), deed)
 
 
 @app.command("list", epilog="Example: backroom tasks list --instance kafka-demo --limit 20")
@@ -150,47 +214,99 @@ def watch(  # noqa: PLR0913  one parameter a flag
     wait_for(session, tasks or [], manner, instance)
 
 
-@app.command(epilog="Example: backroom tasks cancel f15aec9d550f2c609692329505bd6f6c --reason oops")
-@asks(changes=True)
+Waits = Annotated[
+    bool | None,
+    typer.Option(
+        "--wait/--no-wait", help="Wait; exit with the outcome. [default: with --matching]"
+    ),
+]
+
+
+@app.command(epilog="Example: backroom tasks cancel --matching -i kafka-demo --state waiting")
+@asks(changes=True, choice=_choice)
 def cancel(
     session: Session,
-    tasks: Ids,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have stopped.")] = False,
+    choice: Choice,
+    tasks: SomeIds = None,
+    yes: Yes = False,
+    wait: Waits = None,
     timeout: Timeout = None,
 ) -> None:
     """Cancel tasks that wait, ask those to stop that have begun. Native API only.
 
-    Exit code with --wait: 0 if all were cancelled; else as `tasks wait`.
+    Exit code with --wait: 0 if all were cancelled; else as `tasks wait`. With --matching it waits
+    for the bulk task: until all were cancelled or asked.
     """
+    ids = choice.ids(tasks)
+    if choice.is_matching:
+        from backroom.cli.matching import Deed  # noqa: PLC0415
+
+        deed = Deed(action="cancel", is_sure=yes, is_awaited=wait is not False, timeout=timeout)
+        _act_on_matching(session, choice, deed)
+        return
     from backroom.cli.task_actions import cancel_tasks  # noqa: PLC0415
 
-    cancel_tasks(session, tasks, is_awaited=wait, timeout=timeout)
+    cancel_tasks(session, ids, is_awaited=bool(wait), timeout=timeout)
 
 
 @app.command(epilog="Example: backroom tasks retry f15aec9d550f2c609692329505bd6f6c --from-step")
-@asks(changes=True)
-def retry(
+@asks(changes=True, choice=_choice)
+def retry(  # noqa: PLR0913  one parameter a flag
     session: Session,
-    tasks: Ids,
+    choice: Choice,
+    tasks: SomeIds = None,
     from_step: Annotated[
         bool, typer.Option("--from-step", help="Don't run again what succeeded.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait; exit with the outcome.")] = False,
+    yes: Yes = False,
+    wait: Waits = None,
     timeout: Timeout = None,
 ) -> None:
-    """Do again what failed or was cancelled, each as a new task. Native API only."""
+    """Do again what failed or was cancelled, each as a new task. Native API only.
+
+    With --matching it waits for the bulk task: until all new tasks are submitted.
+    """
+    ids = choice.ids(tasks)
+    if choice.is_matching:
+        from backroom.cli.matching import Deed  # noqa: PLC0415
+
+        deed = Deed(
+            action="retry", more={"from_step": from_step}, is_sure=yes,
+            is_awaited=wait is not False, timeout=timeout,
+        )  # fmt: skip
+        _act_on_matching(session, choice, deed)
+        return
     from backroom.cli.task_actions import retry_tasks  # noqa: PLC0415
 
-    retry_tasks(session, tasks, is_from_step=from_step, is_awaited=wait, timeout=timeout)
+    retry_tasks(session, ids, is_from_step=from_step, is_awaited=bool(wait), timeout=timeout)
 
 
-@app.command(epilog="Example: backroom tasks delete f15aec9d550f2c609692329505bd6f6c --yes")
-@asks(changes=True, prints=False)
-def delete(session: Session, tasks: Ids, instance: Instance = None, yes: Yes = False) -> None:
-    """Delete the records of tasks that have ended. It stops and undoes nothing."""
+@app.command(epilog="Example: backroom tasks delete --matching -A --to 2026-11-01 --yes")
+@asks(changes=True, choice=_choice)
+def delete(
+    session: Session,
+    choice: Choice,
+    tasks: SomeIds = None,
+    yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="With --matching: don't wait for its bulk task.")
+    ] = False,
+    timeout: Timeout = None,
+) -> None:
+    """Delete the records of tasks that have ended. It stops and undoes nothing.
+
+    With --matching by the native API only.
+    """
+    ids = choice.ids(tasks)
+    if choice.is_matching:
+        from backroom.cli.matching import Deed  # noqa: PLC0415
+
+        deed = Deed(action="delete", is_sure=yes, is_awaited=not no_wait, timeout=timeout)
+        _act_on_matching(session, choice, deed)
+        return
     from backroom.cli.task_actions import delete_tasks  # noqa: PLC0415
 
-    delete_tasks(session, tasks, instance, is_sure=yes)
+    delete_tasks(session, ids, choice.instance, is_sure=yes)
 
 
 @app.command(

@@ -28,6 +28,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     is_fail_fast: bool = False
     timeout_s: float | None = None
     interval_s: float | None = None  # between two polls of official calls
+    is_outcome_told: bool = True  # for programs; else the caller does
 
 
 def wait_for(
@@ -72,7 +73,7 @@ def source_of(
 
 
 def _tell(session: Session, followed: Followed, manner: Manner) -> None:
-    if session.output.is_for_programs and not manner.is_every_change:
+    if session.output.is_for_programs and manner.is_outcome_told and not manner.is_every_change:
         session.output.document([outcome(seen) for seen in followed.seen.values()])
     pending = followed.pending
     if followed.is_late and pending:
