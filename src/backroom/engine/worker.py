@@ -57,8 +57,9 @@ class Worker:
                     if not self._is_recovered:
                         await self.recover()
                         self._is_recovered = True
-                    is_full = await self.round() == 0 and len(self._running) >= self._slots
+                    await self.round()
                 await asyncio.sleep(0)  # what was just claimed begins before the next look
+                is_full = len(self._running) >= self._slots
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
