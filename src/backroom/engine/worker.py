@@ -17,7 +17,7 @@ SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
 SPARE = 8  # for so many slots there is one more, for who comes anew (docs/adr/0026)
 POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped
 STORE_RETRY_S = 0.5
-CLAIMED_AT_ONCE = 100  # one transaction: it must not last until the store's call is given up
+CLAIMED_AT_ONCE = 16  # one transaction: who comes meanwhile waits for its end
 RESCUED_AT_ONCE = 50  # they share a commit
 
 _log = logging.getLogger(__name__)
@@ -57,8 +57,10 @@ class Worker:
                     if not self._is_recovered:
                         await self.recover()
                         self._is_recovered = True
-                    await self.round()
+                    claimed = await self.round()
                 await asyncio.sleep(0)  # what was just claimed begins before the next look
+                if claimed >= CLAIMED_AT_ONCE:
+                    continue
                 is_full = len(self._running) >= self._slots
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
