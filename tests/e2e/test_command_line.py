@@ -249,11 +249,13 @@ class TestKeys:
         added = backroom("keys", "add", "--ak", "MYAK", "--sk", "-", "--project-id", project,
                          *at(served), input="my-long-secret\n")  # fmt: skip
         assert added.stdout == f"added MYAK (operator) in project {project}\n"
-        listed = json.loads(backroom("keys", "list", "--json", *at(served)).stdout)
+        listed = json.loads(backroom("keys", "list", "-o", "json", *at(served)).stdout)
         assert [row["access_key"] for row in listed][-1] == "MYAK"
         assert "my-long-secret" not in json.dumps(listed)
         table = backroom("keys", "list", *at(served)).stdout
-        assert table.splitlines()[0].split()[:2] == ["access_key", "role"]
+        assert table.splitlines()[0].split()[:3] == ["ACCESS", "KEY", "ROLE"]
+        picked = backroom("keys", "list", "--query", "[-1].role", *at(served)).stdout
+        assert json.loads(picked) == "operator"
         assert "my-long-secret" not in table
         assert backroom("keys", "revoke", "MYAK", *at(served)).stdout == "revoked MYAK\n"
         assert "there is no key MYAK" in refused("keys", "revoke", "MYAK", *at(served))

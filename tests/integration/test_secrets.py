@@ -99,7 +99,7 @@ def exported(data: Path, folder: Path) -> dict[str, bytes]:
         "audit verify": command("audit", "verify", "--json", *at),
         "audit key": command("audit", "key", *at),
         "db check": command("db", "check", *at),
-        "keys list": command("keys", "list", "--json", *at),
+        "keys list": command("keys", "list", "-o", "json", *at),
     }
     assert {name: result.exit_code for name, result in done.items()} == dict.fromkeys(done, 0)
     printed = {name: result.output.encode() for name, result in done.items()}

@@ -1,6 +1,5 @@
 """`backroom keys`: for whoever sits at the machine; works beside a running server."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +7,13 @@ from typing import Annotated
 import typer
 
 from backroom.cli.app import Data, run
+from backroom.cli.output import Column, Format
 from backroom.cli.secret_input import given_secret
+from backroom.cli.session import OutputFormat, Query, output_options
 from backroom.domain.account import AccessKey, Role
 from backroom.domain.errors import BackroomError
 from backroom.domain.ids import ProjectId
+from backroom.domain.stamps import stamp
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -52,22 +54,11 @@ def add(
     typer.echo(f"added {key.access_key} ({key.role}) in project {key.project_id}")
 
 
-@app.command("list", epilog="Example: backroom keys list --json")
-def list_(
-    data: Data = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
+@app.command("list", epilog="Example: backroom keys list -o json --query '[].access_key'")
+def list_(data: Data = None, output: OutputFormat = Format.TABLE, query: Query = None) -> None:
     """List the key pairs, never their secrets."""
-    rows = [_row(key) for key in run(_list(data))]
-    if as_json:
-        typer.echo(json.dumps(rows, indent=2))
-        return
-    widths = (
-        [max(len(name), *(len(row[name]) for row in rows)) for name in _COLUMNS] if rows else []
-    )
-    for row in [dict(zip(_COLUMNS, _COLUMNS, strict=True)), *rows] if rows else []:
-        cells = (row[name].ljust(width) for name, width in zip(_COLUMNS, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+    shown = output_options(output, query)
+    shown.rows([_row(key) for key in run(_list(data))], _COLUMNS)
 
 
 @app.command(epilog="Example: backroom keys revoke MYAK")
@@ -82,25 +73,25 @@ def revoke(
 
 
 _COLUMNS = (
-    "access_key",
-    "role",
-    "user_name",
-    "project_id",
-    "created_at",
-    "expires_at",
-    "generated",
+    Column("ACCESS KEY", "access_key"),
+    Column("ROLE", "role"),
+    Column("USER", "user_name"),
+    Column("PROJECT", "project_id"),
+    Column("EXPIRES", "expires_at"),
+    Column("CREATED", "created_at", is_wide=True),
+    Column("GENERATED", "is_generated", is_wide=True),
 )
 
 
-def _row(key: AccessKey) -> dict[str, str]:
+def _row(key: AccessKey) -> dict[str, str | bool | None]:
     return {
         "access_key": key.access_key,
         "role": key.role.value,
         "user_name": key.user_name,
         "project_id": key.project_id,
-        "created_at": key.created_at.isoformat(timespec="seconds"),
-        "expires_at": "-" if key.expires_at is None else key.expires_at.isoformat(),
-        "generated": "yes" if key.is_generated else "no",
+        "created_at": stamp(key.created_at),
+        "expires_at": None if key.expires_at is None else stamp(key.expires_at),
+        "is_generated": key.is_generated,
     }
 
 

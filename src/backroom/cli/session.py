@@ -31,6 +31,12 @@ Instance = Annotated[
     ),
 ]
 
+OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="For people or for programs.")]
+
+Query = Annotated[
+    str | None, typer.Option(metavar="JMESPATH", help="Pick from what -o json would print.")
+]
+
 
 class Session:
     """`instance_id` is what the environment names."""
@@ -119,14 +125,7 @@ def _connection_options(  # noqa: PLR0913  one parameter a flag
     )
 
 
-def _output_options(
-    output: Annotated[
-        Format, typer.Option("--output", "-o", help="For people or for programs.")
-    ] = Format.TABLE,
-    query: Annotated[
-        str | None, typer.Option(metavar="JMESPATH", help="Pick from what -o json would print.")
-    ] = None,
-) -> Output:
+def output_options(output: OutputFormat = Format.TABLE, query: Query = None) -> Output:
     problem = None if query is None else query_problem(query)
     if problem is not None:
         raise typer.BadParameter(problem, param_hint="--query")
@@ -163,7 +162,7 @@ def asks(
     """
     groups: list[Callable[..., Any]] = [_connection_options]
     if prints:
-        groups.insert(0, _output_options)
+        groups.insert(0, output_options)
     if changes:
         groups.insert(0, _change_options)
     if choice is not None:
@@ -189,7 +188,7 @@ def asks(
     return decorated
 
 
-_GROUPS: tuple[Callable[..., Any], ...] = (_connection_options, _output_options, _change_options)
+_GROUPS: tuple[Callable[..., Any], ...] = (_connection_options, output_options, _change_options)
 
 
 def _disguised(command: Command, function: Command, parameters: list[Parameter]) -> Command:
