@@ -66,7 +66,7 @@ from backroom.ports import (
     Vault,
     WholeStore,
 )
-from backroom.resources.accounts import OPEN_SCRYPT_N, SCRYPT_N, Accounts
+from backroom.resources.accounts import OPEN_SCRYPT_N, Accounts
 from backroom.resources.cluster_health import ClusterHealth
 from backroom.resources.configs import Configs
 from backroom.resources.instances import Instances
@@ -368,11 +368,14 @@ def _virtual_clock(settings: Settings) -> VirtualClock | None:
     return None if asked is None else VirtualClock(asked.clock_speed, is_frozen=asked.is_frozen)
 
 
-def _scrypt_n(settings: Settings) -> int:
-    """An emulator open to anybody, with nothing but memory, has no password worth the time."""
+def _scrypt_n(settings: Settings) -> int | None:
+    """An emulator open to anybody, with nothing but memory, has no password worth the time.
+
+    None: the usual cost.
+    """
     asked = settings.emulator
     is_open = asked is not None and asked.is_open and settings.database == "sqlite://"
-    return OPEN_SCRYPT_N if is_open else SCRYPT_N
+    return OPEN_SCRYPT_N if is_open else None
 
 
 def _kafka_timings(settings: Settings) -> KafkaTimings:

@@ -172,6 +172,20 @@ def test_a_task_is_under_way_in_so_many_looks_and_over_in_the_next(call, server,
     assert seen[2] == "SUCCESS"
 
 
+def test_a_task_that_was_cancelled_waits_for_no_more_looks(call, server, instance):
+    server.transitions.after_reads(9)
+    instance.restart()
+    task_id = instance.task()["id"]
+    transitions = server._on.emulator.transitions
+    assert transitions.held == {task_id}
+    path = f"/backroom/v1/{server.project_id}/tasks/{task_id}/cancel"
+    assert call("POST", path).status == 202
+    assert instance.task()["status"] == "FAILED"  # v2 has no word for a cancelled background task
+    instance.shown()
+
+    assert not transitions.holds_any
+
+
 def test_looks_at_the_instance_count_too(call, server):
     server.transitions.after_reads(2, "createInstance")
     instance = created(call, server)

@@ -5,11 +5,13 @@ formatted on the way from the store to the wire (docs/adr/0009).
 """
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NewType
 
 Stamp = NewType("Stamp", str)
 
 
+@lru_cache(maxsize=512)  # one moment is in several rows of what is written together
 def stamp(moment: datetime) -> Stamp:
     """Of an aware UTC moment; what is finer than a millisecond is cut off."""
     return Stamp(moment.isoformat(timespec="milliseconds")[:-6] + "Z")

@@ -176,6 +176,14 @@ class Emulator:
         if self.transitions.note_read(project_id, instance_id, task_id):
             await self._tasks.hurry(self.clock.now())
             await self.settle()
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Tasks that ended otherwise than by reads are waited for no more."""
+        for task_id in self.transitions.held:
+            task = await self._tasks.get(task_id)
+            if task is None or task.state.is_final:
+                self.transitions.let_go(task_id)
 
     async def plan(self, plan: TransitionPlan) -> None:
         """From now on, for tasks under way, too."""

@@ -63,6 +63,9 @@ class Transitions:
         """Tasks that wait to be read."""
         return frozenset(self._reads)
 
+    def let_go(self, task_id: TaskId) -> None:
+        self._reads.pop(task_id, None)
+
     def note_read(
         self, project_id: ProjectId, instance_id: str | None, task_id: str | None
     ) -> bool:
@@ -129,7 +132,7 @@ class Transitions:
 
     def _ended(self, step: Step[Any], context: StepContext[Any], output: Any) -> Any:
         if step.name == context.catalogue[context.task.name].steps[-1].name:
-            self._reads.pop(context.task.id, None)
+            self.let_go(context.task.id)
         return output
 
     def _passed(self, transition: Transition, task: Task) -> float:

@@ -14,7 +14,7 @@ from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
 
 SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
-SPARE = 8  # for so many slots there is one more, for who comes anew (docs/adr/0026)
+SLOTS_PER_SPARE = 8  # for so many slots there is one more, for who comes anew (docs/adr/0026)
 POLL_S = 5.0  # safety net for a lost wake-up or a clock that jumped
 STORE_RETRY_S = 0.5
 CLAIMED_AT_ONCE = 16  # one transaction: who comes meanwhile waits for its end
@@ -115,9 +115,9 @@ class Worker:
         """
         free = self._slots - len(self._running)
         limit = min(max(0, free), CLAIMED_AT_ONCE)
-        spare = self._slots // SPARE + min(0, free)
+        spare = max(0, self._slots // SLOTS_PER_SPARE + min(0, free))
         claimed = await self._around.tasks.claim(
-            self.id, limit, self._around.clock.now(), max(0, spare)
+            self.id, limit, self._around.clock.now(), min(spare, CLAIMED_AT_ONCE - limit)
         )
         for task in claimed:
             self._start(task)

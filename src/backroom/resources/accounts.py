@@ -85,7 +85,7 @@ class Accounts:
         self._key_failures = _Failures(clock, lock_after)
         self._login_failures = _Failures(clock, lock_after)
         self._hashing = asyncio.Semaphore(HASHED_AT_ONCE)
-        self._scrypt_n = scrypt_n or SCRYPT_N
+        self._scrypt_n = SCRYPT_N if scrypt_n is None else scrypt_n
         self._no_password = _hash_text(
             secrets.token_bytes(SALT_LENGTH), secrets.token_bytes(64), self._scrypt_n
         )

@@ -125,8 +125,8 @@ def reading_one(connection: apsw.Connection, *, is_alone: bool = False) -> ReadO
     """As `reading`, for the first row or None.
 
     `is_alone`: the only connection there is, which writes, too. What it has read it keeps as long
-    as it has changed nothing, and each statement that needn't run is one that lets no other thread
-    in.
+    as it has changed nothing: a statement lets other threads run, and the way back costs more than
+    the reading.
     """
     read = reading(connection)
 
@@ -146,11 +146,13 @@ def _keeping(connection: apsw.Connection, fetch: ReadOne) -> ReadOne:
             changes = connection.total_changes()
         except apsw.Error as error:
             raise translated(error) from error
-        if changes != kept_at or len(kept) >= ROWS_KEPT_MOST:
+        if changes != kept_at:
             kept.clear()
             kept_at = changes
         asked = statement, bindings
         if asked not in kept:
+            if len(kept) >= ROWS_KEPT_MOST:
+                kept.clear()
             kept[asked] = fetch(statement, bindings)
         return kept[asked]
 

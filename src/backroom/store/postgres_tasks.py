@@ -130,8 +130,7 @@ class PostgresTaskStore:
             try:
                 claimed = await _claimed_if_alone(link, worker_id, ready, now)
                 if claimed is None:
-                    async with transaction(link):
-                        claimed = await _claimed(link, worker_id, limit, now)
+                    claimed = await _claimed_beside_others(link, worker_id, ready, limit, now)
             except asyncpg.PostgresError:
                 if not link.is_closed():  # the server itself said no
                     self._doubtful.discard(link.name)
@@ -196,6 +195,18 @@ async def _claimed_if_alone(
     return [
         change.task for change, why in zip(changes, row["refusals"], strict=True) if why is None
     ]
+
+
+async def _claimed_beside_others(
+    link: Link, worker_id: WorkerId, ready: Sequence[Any], limit: int, now: datetime
+) -> list[Task]:
+    if limit > 0:
+        async with transaction(link):
+            return await _claimed(link, worker_id, limit, now)
+    claimed: list[Task] = []
+    for head in ready:  # of spare places there are few
+        claimed += await _claimed_if_alone(link, worker_id, [head], now) or []
+    return claimed
 
 
 async def _claimed(link: Link, worker_id: WorkerId, limit: int, now: datetime) -> list[Task]:

@@ -19,7 +19,7 @@ WIDTHS = (1, 2, 4, 8, 16, 32, 64, 128)  # few different statements, so that all 
 _RECORDS = load("tasks").records
 _STATEMENTS = {width: _RECORDS.replace("(?)", f"({', '.join('?' * width)})") for width in WIDTHS}
 
-ONE = _STATEMENTS[1]
+ONE_RECORD = _STATEMENTS[1]
 
 _Asked = tuple[TaskId, asyncio.Future[TaskRecord | None]]
 Read = Callable[[str, Sequence[str | None]], apsw.Cursor]

@@ -22,7 +22,7 @@ from backroom.store import rows
 from backroom.store.connection import reading, reading_one
 from backroom.store.ordering import BASE_SHIFT, CountedKeys, Stream, count
 from backroom.store.queries import load
-from backroom.store.record_reader import ONE, RecordReader
+from backroom.store.record_reader import ONE_RECORD, RecordReader
 from backroom.store.rows import optional_stamp
 from backroom.store.sqlite_instances import put_instance
 from backroom.store.writer import Writer
@@ -34,7 +34,7 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 class SqliteTaskStore:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
 
-    `on_ready` is called before the write, too: a claim that comes at once shares its commit.
+    Of a submit it is called before the write, too: a claim that comes at once shares its commit.
     `is_alone`: the reader is also what writes, and the only connection there is.
     """
 
@@ -55,7 +55,7 @@ class SqliteTaskStore:
         self._on_ready = on_ready
         self._on_written = on_written
         self._records = RecordReader(self._read)
-        self._coming = 0  # writes under way by which a lane may be ready
+        self._coming = 0  # submits under way
         self._claims = 0  # begun so far
 
     async def write(self, *changes: Change) -> None:
@@ -77,7 +77,9 @@ class SqliteTaskStore:
             return
         is_ready, claims = writing.result()
         self._on_written()
-        if is_ready and claims == self._claims:  # a later claim has looked, or will
+        if (
+            is_ready and claims == self._claims
+        ):  # else a later claim looks, or its worker asks next_due
             self._on_ready()
 
     async def get(self, task_id: TaskId) -> Task | None:
@@ -87,7 +89,7 @@ class SqliteTaskStore:
     async def record(self, task_id: TaskId) -> TaskRecord | None:
         if not self._is_alone:
             return await self._records.get(task_id)
-        row = self._read_one(ONE, (task_id,))
+        row = self._read_one(ONE_RECORD, (task_id,))
         return None if row is None else TaskRecord(*row)
 
     async def current(self, lane: str) -> TaskRecord | None:
@@ -162,7 +164,8 @@ class SqliteTaskStore:
         return claimed
 
     def _is_any_ready(self, limit: int, now: datetime, spare: int) -> bool:
-        values = {"now": stamp(now), "most": 1 if limit else spare, "is_any": limit > 0}
+        has_place = limit > 0
+        values = {"now": stamp(now), "most": 1 if has_place else spare, "is_any": has_place}
         return self._read(_SQL.any_ready, values).fetchone() is not None
 
     async def next_due(self) -> datetime | None:

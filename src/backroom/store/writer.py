@@ -124,14 +124,15 @@ class Writer:
         Adds to the group whoever else is written with it.
         """
         execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        try:
+            execute("BEGIN IMMEDIATE")
+        except apsw.Error:
+            self._let_join(group)  # each of them would wait as long for the same lock
+            raise
         try:
             began_s = perf_counter()
             outcomes = [self._attempt(group[0].piece)]
-            while len(group) < self._most:
-                job = self._next(is_urgent=not group[-1].is_urgent)
-                if job is None:
-                    break
+            while len(group) < self._most and (job := self._next_for(group)) is not None:
                 group.append(job)
                 outcomes.append(self._attempt(job.piece))
             written_s = perf_counter()
@@ -144,6 +145,13 @@ class Writer:
         worth = round((perf_counter() - written_s) / piece_s)
         self._most = max(MIN_GROUP, min(MAX_GROUP, worth))
         return outcomes
+
+    def _let_join(self, group: list[_Job]) -> None:
+        while len(group) < MAX_GROUP and (job := self._next_for(group)) is not None:
+            group.append(job)
+
+    def _next_for(self, group: list[_Job]) -> _Job | None:
+        return self._next(is_urgent=not group[-1].is_urgent)
 
     def _attempt(self, piece: Callable[[apsw.Connection], Any]) -> _Outcome:
         result = None
@@ -165,11 +173,11 @@ def _settle_all(loop: asyncio.AbstractEventLoop, ended: list[tuple[_Job, _Outcom
     for job, outcome in ended:
         if job.is_urgent:
             _settle(job.future, outcome)
-    if len(others) < len(ended):
-        loop.call_soon(_settle_all, loop, others)
-    else:
+    if len(others) == len(ended):
         for job, outcome in others:
             _settle(job.future, outcome)
+    elif others:
+        loop.call_soon(_settle_all, loop, others)
 
 
 def _settle(future: asyncio.Future[Any], outcome: _Outcome) -> None:

@@ -90,7 +90,9 @@ async def test_lanes_of_schema_2_have_their_turn_when_migrated(url):
         assert [tuple(row) for row in found] == [("a", True), ("b", True)]
 
 
-async def test_claim_goes_past_a_lane_that_somebody_else_is_at(database):
+@pytest.mark.parametrize("places", [(9, 0), (0, 9)])
+async def test_claim_goes_past_a_lane_that_somebody_else_is_at(database, places):
+    limit, spare = places
     tasks = database.open().tasks
     for number in (1, 2, 3):
         await tasks.write(lifecycle.submit(make_task(number)))
@@ -98,11 +100,12 @@ async def test_claim_goes_past_a_lane_that_somebody_else_is_at(database):
     try:
         async with link.transaction():
             await link.execute("SELECT 1 FROM lanes WHERE lane = $1 FOR UPDATE", instance_id(2))
-            claimed = await tasks.claim(W1, 9, NOW)
+            claimed = await tasks.claim(W1, limit, NOW, spare)
             assert {task.instance_id for task in claimed} == {instance_id(1), instance_id(3)}
     finally:
         await link.close()
-    assert [task.instance_id for task in await tasks.claim(W1, 9, NOW)] == [instance_id(2)]
+    left = await tasks.claim(W1, limit, NOW, spare)
+    assert [task.instance_id for task in left] == [instance_id(2)]
 
 
 async def test_database_of_another_key_is_refused(url, tmp_path):

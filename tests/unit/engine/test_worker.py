@@ -10,7 +10,14 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StepNotReady, StoreUnavailable
 from backroom.domain.task import Outcome, State
 from backroom.engine import attempt as attempt_module
-from backroom.engine.worker import CLAIMED_AT_ONCE, POLL_S, SPARE, STORE_RETRY_S, Worker, rescue
+from backroom.engine.worker import (
+    CLAIMED_AT_ONCE,
+    POLL_S,
+    SLOTS_PER_SPARE,
+    STORE_RETRY_S,
+    Worker,
+    rescue,
+)
 
 
 class Gate:
@@ -73,14 +80,14 @@ async def test_worker_respects_its_slots_and_takes_the_next_when_one_is_free(wor
 async def test_full_worker_has_a_spare_slot_for_an_instance_that_had_nothing_to_do(world, wakeup):
     gate = Gate()
     operation = gate.operation()
-    for number in range(1, SPARE + 3):
+    for number in range(1, SLOTS_PER_SPARE + 3):
         await world.submit(operation, number=number)
     with catalogue_with(operation):
-        async with Running(world, Worker(W1, world.around, wakeup, slots=SPARE)):
-            assert len(gate.inside) == SPARE + 1
+        async with Running(world, Worker(W1, world.around, wakeup, slots=SLOTS_PER_SPARE)):
+            assert len(gate.inside) == SLOTS_PER_SPARE + 1
             gate.open.set()
             await settled()
-            assert len(gate.inside) == SPARE + 2
+            assert len(gate.inside) == SLOTS_PER_SPARE + 2
 
 
 async def test_spare_slot_is_not_for_the_next_of_a_long_queue(world, wakeup):
@@ -88,17 +95,17 @@ async def test_spare_slot_is_not_for_the_next_of_a_long_queue(world, wakeup):
     first, others = gates[0].operation(name="first"), gates[1].operation(name="others")
     for operation in (first, others):
         await world.submit(operation, number=1)
-    for number in range(2, SPARE + 2):
+    for number in range(2, SLOTS_PER_SPARE + 2):
         await world.submit(others, number=number)
     with catalogue_with(first, others):
-        async with Running(world, Worker(W1, world.around, wakeup, slots=SPARE)):
-            assert len(gates[0].inside + gates[1].inside) == SPARE + 1
+        async with Running(world, Worker(W1, world.around, wakeup, slots=SLOTS_PER_SPARE)):
+            assert len(gates[0].inside + gates[1].inside) == SLOTS_PER_SPARE + 1
             gates[0].open.set()
             await settled()
-            assert len(gates[1].inside) == SPARE
+            assert len(gates[1].inside) == SLOTS_PER_SPARE
             gates[1].open.set()
             await settled()
-            assert len(gates[1].inside) == SPARE + 1
+            assert len(gates[1].inside) == SLOTS_PER_SPARE + 1
 
 
 async def test_submitted_task_starts_without_any_time_passing(world, wakeup):
@@ -202,9 +209,9 @@ async def test_many_tasks_are_claimed_in_bounded_groups_and_all_rescued(world, w
     limits = []
     claim = world.stores.tasks.claim
 
-    async def noted(worker_id, limit, *rest):
-        limits.append(limit)
-        return await claim(worker_id, limit, *rest)
+    async def noted(worker_id, limit, now, spare):
+        limits.append(limit + spare)
+        return await claim(worker_id, limit, now, spare)
 
     lost = await claim(W1, count, world.clock.now())
     assert len(lost) == count

@@ -213,6 +213,29 @@ async def test_who_comes_while_a_group_is_written_is_committed_with_it(connectio
     writer.close()
 
 
+async def test_all_that_wait_share_the_patience_with_a_locked_file(tmp_path):
+    path = tmp_path / "w.sqlite"
+    first, second = connect(path), connect(path)
+    first.execute("CREATE TABLE kept (n INTEGER)")
+    tries = []
+
+    def give_up(_count):
+        tries.append(1)
+        return False
+
+    first.set_busy_handler(give_up)
+    second.execute("BEGIN IMMEDIATE")
+    writer = Writer(first)
+    given = [asyncio.ensure_future(writer.run(insert(n))) for n in range(20)]
+    await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*given, return_exceptions=True)
+    assert [type(one) for one in outcomes] == [StoreUnavailable] * 20
+    assert len(tries) <= 2  # the first may have been alone
+    second.execute("ROLLBACK")
+    assert await writer.run(insert(7)) == 7
+    writer.close()
+
+
 async def test_run_is_refused_once_closed(writer):
     writer.close()
     with pytest.raises(StoreUnavailable, match="closed"):
