@@ -1,18 +1,16 @@
 """The command tree. Each command imports what it needs when it runs: first output comes fast."""
 
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, NoReturn
 
 import typer
 
 from backroom import __version__
 from backroom.cli.groups import loaded_when_asked
+from backroom.cli.loop import run
 from backroom.cli.output import Format, printable
 from backroom.domain.errors import BackroomError
-
-T = TypeVar("T")
 
 app = typer.Typer(
     name="backroom",
@@ -42,19 +40,12 @@ def run_typed() -> None:
     try:
         app()
     except BackroomError as error:
-        typer.echo(f"backroom: {printable(str(error))}", err=True)
-        sys.exit(getattr(error, "exit_code", 1))
+        refuse(error)
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end on the fastest event loop there is."""
-    import asyncio  # noqa: PLC0415
-
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+def refuse(error: BackroomError) -> NoReturn:
+    typer.echo(f"backroom: {printable(str(error))}", err=True)
+    sys.exit(getattr(error, "exit_code", 1))
 
 
 def _version(asked: bool) -> None:

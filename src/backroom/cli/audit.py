@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backroom.cli.app import Data, run
+from backroom.cli.app import Data
+from backroom.cli.loop import run
 from backroom.domain.errors import BackroomError
 from backroom.domain.ids import ProjectId
 

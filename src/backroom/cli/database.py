@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backroom.cli.app import Data, run
+from backroom.cli.app import Data
+from backroom.cli.loop import run
 
 if TYPE_CHECKING:
     from backroom.settings import Settings

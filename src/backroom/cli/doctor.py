@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import typer
 
-from backroom.cli.app import run
 from backroom.cli.client import Client, Server, told_by
 from backroom.cli.exits import FAILED, CallFailed
+from backroom.cli.loop import run
 from backroom.cli.output import Column, Format, Output, warn
 from backroom.cli.sentences import LANGUAGES, choose, tell
 from backroom.data_folder import (

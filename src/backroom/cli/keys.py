@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from backroom.cli.app import Data, run
+from backroom.cli.app import Data
+from backroom.cli.loop import run
 from backroom.cli.output import Column, Format
 from backroom.cli.secret_input import given_secret
 from backroom.cli.session import OutputFormat, Query, output_options

@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import msgspec
-import typer
 
 from backroom.domain.transition import IMMEDIATE
 from backroom.environment import environment
@@ -74,12 +73,11 @@ async def run_test_server(
 
 def _print(body: TestServerBody, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(msgspec.json.encode(body))
+        lines = [msgspec.json.encode(body).decode()]
     else:
-        typer.echo(f"ready {body.endpoint}")
-        for name, value in body.env.items():
-            typer.echo(f"{name}={value}")
-        typer.echo("It ends with its standard input (Ctrl-D).")
+        variables = (f"{name}={value}" for name, value in body.env.items())
+        lines = [f"ready {body.endpoint}", *variables, "It ends with its standard input (Ctrl-D)."]
+    sys.stdout.writelines(f"{line}\n" for line in lines)
     sys.stdout.flush()
 
 
