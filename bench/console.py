@@ -38,6 +38,7 @@ HEADING = "## Console"
 BOUND_MS = 100.0
 COUNT, SMALL = 1_000_000, 20_000
 INSTANCES = 60
+WAITING = 30  # tasks, submitted on top
 SPACING = timedelta(seconds=2)
 SHARE_OF_FIRST = 0.7  # of the tasks, one instance's
 NAMES = [name for name in CATALOGUE if not name.startswith("bulk")]
@@ -243,6 +244,7 @@ def on_sqlite(count: int, rounds: int) -> dict[str, Measured]:
             filling = Filling(world, count)
             _say(f"SQLite: filling with {count:,} tasks")
             fill_sqlite(filling, data)
+            _submit_some(world)
             return all_of(world, filling, rounds)
 
 
@@ -260,11 +262,11 @@ def on_postgres(count: int, rounds: int) -> dict[str, Measured]:
 
 
 def _submit_some(world: World) -> None:
-    for _ in range(30):
+    for _ in range(WAITING):
         world.submit()
 
 
-def section(found: Mapping[str, Mapping[str, Measured]], count: int) -> str:
+def section(found: Mapping[str, Mapping[str, Measured]], count: int, rounds: int) -> str:
     names = list(next(iter(found.values())))
     rows = []
     for what in names:
@@ -274,12 +276,16 @@ def section(found: Mapping[str, Mapping[str, Measured]], count: int) -> str:
     databases = ", ms | ".join(found)
     lead = (
         f"{os.cpu_count()} cores, Python {platform.python_version()}; {count:,} tasks of"
-        f" {INSTANCES} instances, 70 % of them of one; each page asked of the application without"
-        f" HTTP, the median; bound: {BOUND_MS:.0f} ms, but for totals, which pages don't wait for,"
-        " and for the overview's first time."
+        f" {INSTANCES} instances, 70 % of them of one, and {WAITING} that wait; each page asked of"
+        f" the application without HTTP; bound: {BOUND_MS:.0f} ms, but for totals, which pages"
+        " don't wait for, and for the overview's first time."
     )
+    notes = [
+        f"- The median of {rounds}; of totals and of the overview's first time a single sample.",
+        "- PostgreSQL ran with `fsync=off`: all that is measured are reads.",
+    ]
     head = [f"| page | {databases}, ms | kB |", f"|---|{'---|' * (len(found) + 1)}"]
-    return "\n".join([HEADING, "", lead, "", *head, *rows, ""])
+    return "\n".join([HEADING, "", lead, "", *head, *rows, "", *notes, ""])
 
 
 def _text(moment: Any) -> str:
@@ -308,7 +314,7 @@ def main() -> None:
         for name, work in (("SQLite", on_sqlite), ("PostgreSQL", on_postgres))
         if given.only in (None, name)
     }
-    text = section(measured, count)
+    text = section(measured, count, given.rounds)
     print(text)
     if given.keep:
         keep_section(text)
