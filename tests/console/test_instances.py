@@ -252,6 +252,62 @@ def test_of_a_topic_only_what_was_changed_is_sent(world, admin, orders):
     assert described(world, orders)["retention_time"] == 24
 
 
+def topic_form(world, admin):
+    return admin.get(of(world, "topic") + "?topic=orders").form(of(world, "topic"))
+
+
+def change_topic(world, **change):
+    body = json.dumps({"topics": [{"id": "orders", **change}]}).encode()
+    assert world.admin.put(f"{world.instance_path}/topics", body=body).status == 204
+    world.clock.move(seconds=5)
+
+
+def test_a_description_of_two_lines_stays_when_something_else_is_changed(world, admin, orders):
+    change_topic(world, topic_desc="first line\r\nsecond line")
+    form = topic_form(world, admin)
+    assert ("was description", "first line\r\nsecond line") in form.fields
+    in_one_line = "first linesecond line"  # what a browser makes of it
+    assert admin.send(form, retention="24", description=in_one_line).status == 303
+    topic = described(world, orders)
+    assert topic["retention_time"] == 24
+    assert topic["topic_desc"] == "first line\r\nsecond line"
+
+
+def test_a_refused_topic_form_sent_again_keeps_what_somebody_else_changed(world, admin, orders):
+    form = topic_form(world, admin)
+    change_topic(world, topic_desc="of somebody else", sync_message_flush=True)
+    refused = admin.send(form, retention="9999")
+    again = refused.form(of(world, "topic"))
+    fields = dict(again.fields)
+    assert (fields["description"], fields["flush"]) == ("of somebody else", "1")
+    assert fields["retention"] == "9999"
+    assert admin.send(again, retention="24").status == 303
+    topic = described(world, orders)
+    assert (topic["retention_time"], topic["topic_desc"]) == (24, "of somebody else")
+    assert topic["sync_message_flush"]
+
+
+def test_refused_parameters_sent_again_keep_what_somebody_else_changed(world, admin):
+    form = admin.get(of(world, "configs")).form(of(world, "configs"))
+    submit(world, admin, "configs", **{"message.max.bytes": "1000"})
+    world.run_until_idle()
+    refused = admin.send(form, **{"num.partitions": "-1"})
+    assert refused.status == 400
+    again = refused.form(of(world, "configs"))
+    assert dict(again.fields)["message.max.bytes"] == "1000"
+    record = made(admin, admin.send(again, **{"num.partitions": "5"}))
+    assert record["params"] == {"kafka_configs": {"num.partitions": "5"}}
+
+
+def test_a_retention_that_is_taken_away_is_refused_in_place(world, admin, orders):
+    refused = admin.send(topic_form(world, admin), retention="", description="new")
+    assert refused.status == 400
+    assert "whole number of hours" in refused.text
+    field = next(given for _, given in refused.attributes if given.get("name") == "retention")
+    assert field["aria-invalid"] == "true"
+    assert (described(world, orders)["topic_desc"], field["value"]) == ("", "")
+
+
 def test_a_topic_gets_more_partitions(world, admin, orders):
     page = admin.get(of(world, "partitions") + "?topic=orders")
     assert ("partitions", "3") in page.form(of(world, "partitions")).fields

@@ -21,6 +21,11 @@ def decode_reason(text: str) -> str | None:
     return text.strip()
 
 
+def status_of(error: Exception | None) -> int:
+    """Of a page that tells why nothing was done; 200 where there is nothing to tell."""
+    return 200 if error is None else 400 if isinstance(error, InvalidInput) else 409
+
+
 def new_once() -> str:
     """For a form, so that it is done once when it is sent twice."""
     return secrets.token_hex(ONCE_LENGTH // 2)

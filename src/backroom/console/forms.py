@@ -8,7 +8,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from backroom.console.asking import decode_reason, new_once, once_of
+from backroom.console.asking import decode_reason, new_once, once_of, status_of
 from backroom.console.filters import decode_moment
 from backroom.console.rendering import local_form
 from backroom.console.surroundings import Choices, Surroundings
@@ -96,9 +96,20 @@ class Given:
     def is_on(self, name: str) -> bool:
         return bool(self.text(name))
 
+    def is_changed(self, name: str) -> bool:
+        """Another value than the page showed. A field of one line has lost what ended lines."""
+        return _one_line(self.text(name)) != _one_line(self.text(f"was {name}"))
+
+    def is_left_alone(self, name: str) -> bool:
+        return name in self.all("known") and not self.is_changed(name)
+
     def moment(self, name: str) -> datetime | None:
         """UTC where no zone is given. Raises InvalidInput."""
         return decode_moment(name, self.text(name))
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", "").replace("\n", "")
 
 
 def _number(name: str, text: str) -> int:
@@ -200,8 +211,7 @@ class FormPages:
             wrong = getattr(error, "parameter", "")
             shown = {"problem": text, "code": code, "wrong": wrong}
             shown["reason"] = visit.value("reason")
-        status = 200 if error is None else 400 if isinstance(error, InvalidInput) else 409
-        return visit.page("form.html", {**context, **shown}, status)
+        return visit.page("form.html", {**context, **shown}, status_of(error))
 
     async def _instance(self, visit: Visit) -> Instance:
         instance_id = InstanceId(visit.request.path_params["instance_id"])
@@ -217,13 +227,16 @@ def _form(visit: Visit) -> Form:
 
 
 def _filled(fields: tuple[Field, ...], visit: Visit) -> tuple[Field, ...]:
-    """With what was sent, where the form is shown again; a password never."""
+    """With what was sent, where the form is shown again; a password never.
+
+    What was left alone is as it is now: somebody else may have changed it meanwhile.
+    """
     if visit.request.method != "POST":
         return fields
     given = Given(visit.form)
     return tuple(
         field
-        if field.kind == "password"
+        if field.kind == "password" or given.is_left_alone(field.name)
         else msgspec.structs.replace(
             field, value=_sent(field, given), values=tuple(given.all(field.name))
         )
@@ -395,7 +408,7 @@ def _config_body(given: Given, _instance: Instance) -> dict[str, Any]:
     changed = [
         {"name": name, "value": given.text(name)}
         for name in given.all("known")
-        if given.text(name) != given.text(f"was {name}")
+        if given.is_changed(name)
     ]
     return {"kafka_configs": changed}
 
@@ -522,9 +535,11 @@ def _change_topic_body(given: Given, _instance: Instance) -> dict[str, Any]:
         "flush": ("sync_message_flush", given.is_on),
         "description": ("topic_desc", given.text),
     }
-    changed = [name for name in given.all("known") if given.text(name) != given.text(f"was {name}")]
+    changed = [name for name in given.all("known") if given.is_changed(name)]
     if not changed:
         raise InvalidInput("topics", "must have at least one change")
+    if "retention" in changed and not given.text("retention"):
+        raise InvalidInput("retention", "must be a whole number of hours, and can't be taken away")
     others = [{"name": name, "value": given.text(name)} for name in changed if name not in read]
     change: dict[str, Any] = {"id": given.text("topic")}
     change |= {read[name][0]: read[name][1](name) for name in changed if name in read}
