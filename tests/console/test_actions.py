@@ -111,7 +111,7 @@ def test_a_record_is_deleted_after_a_confirmation(world, admin):
 @pytest.mark.parametrize("reason", ["x" * 1001, "a\0b"])
 def test_a_reason_that_is_no_good_is_refused(world, admin, reason):
     task_id = world.submit()
-    assert act(admin, task_id, "cancel", reason=reason).status == 409
+    assert act(admin, task_id, "cancel", reason=reason).status == 400
     assert shown(admin, task_id)["state"] == "waiting"
 
 
@@ -183,7 +183,8 @@ def test_a_bulk_with_nothing_to_do_has_no_button(world, admin):
     assert "Nothing matches" in page.text
     assert page.form(f"{LIST}/bulk").buttons == []
     refused = admin.send(page.form(f"{LIST}/bulk"))
-    assert refused.status in (303, 409)
+    assert refused.status in (303, 400)
+    assert admin.send(page.form(f"{LIST}/bulk"), state="waiting").status == 400
 
 
 def test_a_bulk_over_the_limit_is_told(world, admin, monkeypatch):
@@ -227,11 +228,37 @@ def test_a_planned_task_is_moved_with_a_reason(world, admin):
 def test_a_move_that_is_refused_says_so_in_place(world, admin, at, words):
     task_id = planned(world, hours=2)
     refused = act(admin, task_id, "move", at=at, reason="my words")
-    assert refused.status == 409
+    assert refused.status == 400
     assert words in refused.text
     form = refused.form(f"{LIST}/{task_id}/move")
     assert ("reason", "my words") in form.fields
     assert shown(admin, task_id)["execute_at"] == "2026-03-04T07:06:07.008Z"
+
+
+def test_a_refused_move_shows_the_same_moment_again(world, admin):
+    task_id = planned(world, hours=2)
+    moment = "2026-03-03T21:00:00.250Z"
+    refused = act(admin, task_id, "move", at="2026-03-04T05:00:00.250+08:00")
+    assert refused.status == 400
+    field = next(given for _, given in refused.attributes if given.get("name") == "at")
+    assert (field["value"], field["data-moment"]) == (moment[:16], moment)
+
+
+def test_a_move_sent_twice_is_done_once(world, admin):
+    task_id = planned(world, hours=2)
+    form = admin.get(f"{LIST}/{task_id}/move").form(f"{LIST}/{task_id}/move")
+    for _ in range(2):
+        assert admin.send(form, at="2026-03-05T00:00:00.000Z", reason="later").status == 303
+    assert moves(admin, task_id) == 1
+    form = admin.get(f"{LIST}/{task_id}/move").form(f"{LIST}/{task_id}/move")
+    assert admin.send(form, at="2026-03-05T00:00:00.000Z", reason="agreed").status == 303
+    assert moves(admin, task_id) == 2
+    assert admin.send(form, version="x", at="2026-03-06T00:00:00.000Z").status == 303
+    assert shown(admin, task_id)["execute_at"] == "2026-03-06T00:00:00.000Z"
+
+
+def moves(admin, task_id):
+    return admin.get(f"{LIST}/{task_id}").text.count("moved to another time")
 
 
 def test_a_move_after_it_began_says_what_it_is_now(world, admin):

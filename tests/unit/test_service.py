@@ -41,7 +41,7 @@ from backroom.operations.create_instance import CREATE_INSTANCE, CreateInstance
 from backroom.operations.delete_instance import DELETE_INSTANCE, DeleteInstance
 from backroom.operations.operation import Operation
 from backroom.operations.public_ip import UNBIND_PUBLIC_IP, UnbindPublicIp
-from backroom.service import LIMITS, Order, TaskService, looking, project_of
+from backroom.service import LIMITS, Move, Order, TaskService, looking, project_of
 
 ID = instance_id()
 STRANGER = Identity(OTHER_PROJECT, USER, "stranger", Role.ADMIN)
@@ -346,7 +346,7 @@ async def test_one_of_two_deletes_of_a_record_finds_it_gone(world, service):
 async def test_schedule_is_moved_and_cancelled(world, service):
     await world.add_instance()
     task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
-    await service.reschedule(OPERATOR, ID, task.id, after(5))
+    await service.reschedule(OPERATOR, ID, task.id, Move(execute_at=after(5)))
     moved = await world.get(task.id)
     assert (moved.execute_at, moved.due_at) == (after(5), after(5))
     await service.cancel_schedule(OPERATOR, ID, task.id)
@@ -360,13 +360,36 @@ async def test_schedule_is_not_moved_into_the_past(world, service, seconds):
     await world.add_instance()
     task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
     with pytest.raises(InvalidInput, match="future"):
-        await service.reschedule(OPERATOR, ID, task.id, after(seconds))
+        await service.reschedule(OPERATOR, ID, task.id, Move(execute_at=after(seconds)))
     assert (await world.get(task.id)).execute_at == after(60)
+
+
+async def test_a_move_sent_again_is_done_once(world, service):
+    await world.add_instance()
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
+    move = Move(execute_at=after(5), reason="later", seen_version=task.version)
+
+    async def its_twin():
+        await service.reschedule(OPERATOR, ID, task.id, move)
+
+    world.tasks.before_write = its_twin
+    await service.reschedule(OPERATOR, ID, task.id, move)
+    await service.reschedule(OPERATOR, ID, task.id, move)
+    assert await world.verbs(task.id) == ["submit", "reschedule"]
+    assert (await world.get(task.id)).execute_at == after(5)
+
+
+async def test_a_move_to_the_time_it_has_is_recorded_where_it_was_seen_so(world, service):
+    await world.add_instance()
+    task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
+    move = Move(execute_at=task.execute_at, reason="as agreed", seen_version=task.version)
+    await service.reschedule(OPERATOR, ID, task.id, move)
+    assert (await world.history(task.id)).events[-1].detail.endswith("as agreed")
 
 
 def schedule_calls(service, who, task_id):
     return (
-        service.reschedule(who, ID, task_id, after(300)),
+        service.reschedule(who, ID, task_id, Move(execute_at=after(300))),
         service.cancel_schedule(who, ID, task_id),
     )
 
@@ -422,10 +445,10 @@ async def test_schedule_change_is_decided_again_when_somebody_was_first(world, s
     task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
 
     async def first():
-        await service.reschedule(OPERATOR, ID, task.id, after(10))
+        await service.reschedule(OPERATOR, ID, task.id, Move(execute_at=after(10)))
 
     world.tasks.before_write = first
-    await service.reschedule(OPERATOR, ID, task.id, after(20))
+    await service.reschedule(OPERATOR, ID, task.id, Move(execute_at=after(20)))
     assert (await world.get(task.id)).execute_at == after(20)
     assert await world.verbs(task.id) == ["submit", "reschedule", "reschedule"]
     world.tasks.before_write = first

@@ -11,7 +11,7 @@ from backroom.api.watching import Watch
 from backroom.domain.filter import EventFilter
 from backroom.domain.task import Kind, State, TaskRecord
 from backroom.operations.catalogue import CATALOGUE
-from backroom.service import TaskService
+from backroom.service import Move, TaskService
 from backroom.wire import tasks as wire
 
 IN_FLIGHT: Final = frozenset({State.WAITING.value, State.RUNNING.value})
@@ -111,7 +111,10 @@ class TaskHandlers:
             await self._service.cancel_schedule(request.who, request.instance_id, request.task_id)
         else:
             await self._service.reschedule(
-                request.who, request.instance_id, request.task_id, update.execute_at
+                request.who,
+                request.instance_id,
+                request.task_id,
+                Move(execute_at=update.execute_at),
             )
         return NO_CONTENT
 

@@ -1,22 +1,24 @@
 """Doing something to one task: a page that says what will happen, then the deed."""
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from backroom.console.asking import client_token, decode_reason, new_once
+from backroom.console.asking import client_token, decode_reason, new_once, status_of
 from backroom.console.deeds import BY_NAME, CANCEL, DELETE, MOVE, RETRY, RETRY_STEP, Deed, possible
 from backroom.console.filters import decode_moment
-from backroom.console.rendering import local_form
 from backroom.console.surroundings import Surroundings
 from backroom.console.visits import Visit, led_to
 from backroom.domain.account import require_operator
 from backroom.domain.errors import InvalidInput, Refused
 from backroom.domain.ids import InstanceId, TaskId
 from backroom.domain.task import Kind
-from backroom.service import ClientToken, Retry
+from backroom.service import ClientToken, Move, Retry
+
+_VERSION: Final = re.compile(r"[0-9]{1,9}")
 
 
 class ActionPages:
@@ -66,9 +68,14 @@ class ActionPages:
         if execute_at is None:
             raise InvalidInput("execute_at", "is missing")
         record = await self._record(visit)
-        await self._around.service.reschedule(
-            visit.session.identity, InstanceId(record["instance_id"]), task_id, execute_at, reason
+        seen = visit.value("version")
+        move = Move(
+            execute_at=execute_at,
+            reason=reason,
+            seen_version=int(seen) if _VERSION.fullmatch(seen) else None,
         )
+        instance_id = InstanceId(record["instance_id"])
+        await self._around.service.reschedule(visit.session.identity, instance_id, task_id, move)
 
     async def _page(self, visit: Visit, deed: Deed, error: Refused | None = None) -> Response:
         record = await self._record(visit)
@@ -81,7 +88,7 @@ class ActionPages:
             "current": None,
             "reason": visit.value("reason"),
             "once": new_once(),
-            "at": local_form(visit.value("at") or record["execute_at"] or ""),
+            "at": visit.value("at") or record["execute_at"] or "",
             "wrong": "",
         }
         if error is not None:
@@ -90,7 +97,7 @@ class ActionPages:
             context["wrong"] = getattr(error, "parameter", "")
             if deed is RETRY or deed is RETRY_STEP:
                 context["current"] = await self._in_the_way(visit, record)
-        return visit.page("confirm.html", context, 200 if error is None else 409)
+        return visit.page("confirm.html", context, status_of(error))
 
     async def _in_the_way(self, visit: Visit, record: dict[str, Any]) -> Any:
         """The task that holds the instance now, if there is another."""

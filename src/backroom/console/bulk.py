@@ -6,7 +6,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from backroom.console.asking import client_token, decode_reason, new_once
+from backroom.console.asking import client_token, decode_reason, new_once, status_of
 from backroom.console.deeds import BY_NAME, CANCEL, DELETE, RETRY, Deed
 from backroom.console.filters import Filter, decode_filter, narrowed
 from backroom.console.searching import PAGE, total
@@ -97,7 +97,7 @@ class BulkPages:
         if error is not None:
             code, text = self._around.error_texts(error, in_chinese=visit.in_chinese)
             context |= {"problem": text, "code": code}
-        return visit.page("bulk.html", context, 200 if error is None else 409)
+        return visit.page("bulk.html", context, status_of(error))
 
     async def _treat(self, visit: Visit, deed: Deed, text: str, reason: str | None) -> Outcome:
         try:

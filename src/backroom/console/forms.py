@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from backroom.console.asking import decode_reason, new_once, once_of, status_of
 from backroom.console.filters import decode_moment
-from backroom.console.rendering import local_form
 from backroom.console.surroundings import Choices, Surroundings
 from backroom.console.visits import Pairs, Visit, led_to
 from backroom.domain.account import require_operator
@@ -238,15 +237,10 @@ def _filled(fields: tuple[Field, ...], visit: Visit) -> tuple[Field, ...]:
         field
         if field.kind == "password" or given.is_left_alone(field.name)
         else msgspec.structs.replace(
-            field, value=_sent(field, given), values=tuple(given.all(field.name))
+            field, value=given.text(field.name), values=tuple(given.all(field.name))
         )
         for field in fields
     )
-
-
-def _sent(field: Field, given: Given) -> str:
-    text = given.text(field.name)
-    return local_form(text) if field.kind == "moment" else text
 
 
 def _raise_for_parts(answer: Any) -> None:

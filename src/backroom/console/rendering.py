@@ -152,18 +152,35 @@ def _utc(text: str) -> str:
 
 def local_form(text: str) -> str:
     """A moment as a field of date and time takes it, in UTC; what is none stays as it is."""
-    try:
-        moment = _moment(text) if text[-1:] == "Z" else datetime.fromisoformat(text)
-    except ValueError:
+    moment = _given(text)
+    if moment is None:
         return text
     whole = moment.replace(tzinfo=None, microsecond=0)
     return whole.isoformat(timespec="seconds" if whole.second else "minutes")
+
+
+def exact_moment(text: str) -> str:
+    """What a field of date and time can't hold all of; empty where it is no moment."""
+    moment = _given(text)
+    return "" if moment is None else stamp(moment)
+
+
+def _given(text: str) -> datetime | None:
+    """UTC where no zone is given."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 _TEMPLATES.filters["pretty"] = pretty
 _TEMPLATES.filters["utc"] = _utc
 _TEMPLATES.filters["short"] = _short
 _TEMPLATES.filters["moment"] = _moment
+_TEMPLATES.filters["local"] = local_form
+_TEMPLATES.filters["exact"] = exact_moment
+_TEMPLATES.filters["stamp"] = stamp
 _TEMPLATES.globals.update(assets=_ASSETS, elapsed=_elapsed)
 
 

@@ -2,7 +2,7 @@
 
 from backroom.domain.task import QueueLimits
 from backroom.ports import Clock, InstanceStore, TaskFinder, TaskStore, Vault
-from backroom.service.actions import Actions, Retry
+from backroom.service.actions import Actions, Move, Retry
 from backroom.service.belonging import project_of
 from backroom.service.bulk_tasks import Bulk, BulkTasks
 from backroom.service.looking import Full, Looking, Progress, Waits
@@ -13,6 +13,7 @@ __all__ = [
     "Bulk",
     "ClientToken",
     "Full",
+    "Move",
     "Order",
     "Progress",
     "Retry",

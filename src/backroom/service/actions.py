@@ -14,6 +14,7 @@ from backroom.domain.errors import (
     TaskNotFound,
 )
 from backroom.domain.ids import InstanceId, ProjectId, TaskId, new_task_id
+from backroom.domain.stamps import stamp
 from backroom.domain.task import Change, Kind, State, Task
 from backroom.operations.cancel_tasks import Ask, cancellation
 from backroom.operations.catalogue import CATALOGUE
@@ -31,6 +32,14 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     request_id: str | None = None
     client_token: ClientToken | None = None
+
+
+class Move(msgspec.Struct, frozen=True, kw_only=True):
+    """`seen_version` is that of the task as whoever moves it saw it."""
+
+    execute_at: datetime
+    reason: str | None = None
+    seen_version: int | None = None
 
 
 class Actions:
@@ -105,17 +114,23 @@ class Actions:
         identity: Identity,
         instance_id: InstanceId,
         task_id: TaskId,
-        execute_at: datetime,
-        reason: str | None = None,
+        move: Move,
     ) -> None:
-        """Raises TaskNotFound, ScheduleClosed once it started, InvalidInput for a past moment."""
+        """Sent again it does nothing: the task was changed since it was seen, and has this time.
+
+        Raises TaskNotFound, ScheduleClosed once it started, InvalidInput for a past moment.
+        """
         require_operator(identity)
         now = self._clock.now()
-        if execute_at <= now:
+        if move.execute_at <= now:
             raise InvalidInput("execute_at", "must be in the future")
         while True:
             task = await self._open_schedule(project_of(identity), instance_id, task_id)
-            change = lifecycle.reschedule(task, now, execute_at, identity.user_name, reason)
+            if _is_moved(task, move):
+                return
+            change = lifecycle.reschedule(
+                task, now, move.execute_at, identity.user_name, move.reason
+            )
             if await self._is_written(change):
                 return
 
@@ -149,3 +164,12 @@ class Actions:
     @property
     def _means(self) -> Means:
         return Means(self._tasks, self._instances, self._vault, CATALOGUE)
+
+
+def _is_moved(task: Task, move: Move) -> bool:
+    is_as_seen = move.seen_version in (None, task.version)
+    return (
+        not is_as_seen
+        and task.execute_at is not None
+        and stamp(task.execute_at) == stamp(move.execute_at)
+    )

@@ -20,25 +20,33 @@ function tellTimes(within) {
 }
 
 // A field of date and time holds UTC when it comes, and is sent as UTC; in between it is local.
+// What it came with is kept: local time has no milliseconds here, and one hour of it comes twice.
 function localFields(within) {
-  for (const field of within.querySelectorAll("input[data-utc]")) {
-    if (!field.value || field.dataset.utc === "told") continue;
+  for (const field of within.querySelectorAll("input[data-utc]:not([data-utc=told])")) {
     field.dataset.utc = "told";
-    const moment = new Date(field.value + "Z");
+    if (!field.dataset.moment || !field.value) continue;
+    const moment = new Date(field.dataset.moment);
     const here = new Date(moment.getTime() - moment.getTimezoneOffset() * 60000);
     field.value = here.toISOString().slice(0, field.value.length);
+    field.dataset.local = field.value;
   }
   for (const note of within.querySelectorAll(".zone[data-of]")) tellZone(note);
+}
+
+// Null where nothing, or no time, was typed.
+function momentOf(field) {
+  if (!field.value) return null;
+  const moment = new Date(field.value === field.dataset.local ? field.dataset.moment : field.value);
+  return Number.isNaN(moment.getTime()) ? null : moment;
 }
 
 // What is typed, in UTC, too.
 function tellZone(note) {
   const field = document.getElementById(note.dataset.of);
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const moment = new Date(field.value);
-  const isTime = field.value && !Number.isNaN(moment.getTime());
-  const utc = isTime ? moment.toISOString().slice(0, 19).replace("T", " ") : "";
-  const text = isTime ? note.dataset.told : note.dataset.here;
+  const moment = momentOf(field);
+  const utc = moment ? moment.toISOString().slice(0, 19).replace("T", " ") : "";
+  const text = moment ? note.dataset.told : note.dataset.here;
   note.textContent = text.replace("{zone}", zone).replace("{utc}", utc);
 }
 
@@ -51,8 +59,9 @@ document.addEventListener("input", (event) => {
 document.addEventListener("formdata", (event) => {
   const form = event.target;
   for (const field of form.querySelectorAll("input[data-utc]")) {
-    if (field.value) event.formData.set(field.name, new Date(field.value).toISOString());
-    else event.formData.delete(field.name);
+    const moment = momentOf(field);
+    if (moment) event.formData.set(field.name, moment.toISOString());
+    else if (!field.value) event.formData.delete(field.name);
   }
   if (form.method === "get") {
     for (const [name, value] of [...event.formData.entries()]) {
