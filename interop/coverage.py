@@ -12,12 +12,14 @@ FAILED = "failed: "
 OPEN = "open: "  # nothing to run, and why
 AWAY = "away: "  # could not be tried on this machine, and why: never recorded
 
+TERRAFORM = "terraform"
+PROGRAMS = (TERRAFORM, "tofu")  # those that run the provider
 TITLES: Mapping[str, str] = {
     "python": "Python",
     "java": "Java",
     "go": "Go",
     "nodejs": "Node.js",
-    "terraform": "Terraform",
+    TERRAFORM: "Terraform",
 }
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "page": {
@@ -83,7 +85,7 @@ WORDS: Mapping[str, str] = {
         " type of error."
     ),
     "terraform": (
-        "The provider of the vendor, with Terraform's own program, against an emulator with virtual"
+        "The provider of the vendor, with the program `{program}`, against an emulator with virtual"
         " time: a creation and a deletion end once the provider has seen them under way. By hand,"
         " not in CI, since the provider has to be built first"
         " ([how](howto/point-an-sdk-here.md#terraform))."
@@ -152,7 +154,7 @@ def page_text(rows: Rows) -> str:
     for group, calls in GROUPS.items():
         columns = [name for name in TITLES if _has(rows.get(name), group)]
         if columns:
-            parts += [f"## {HEADINGS[group]}\n", WORDS[group] + "\n"]
+            parts += [f"## {HEADINGS[group]}\n", _words(rows, group) + "\n"]
             parts.append(_matrix(rows, group, calls, columns))
     return "\n".join(parts)
 
@@ -161,6 +163,12 @@ _INTRODUCTION = """# Coverage
 
 Which official clients have run against Backroom, call by call. `ran`: the client made the call against a real server, and what it printed is what the server stored. Where nothing ran, the reason stands below the table. `./run interop` makes this page anew; CI runs it for Python, Java, Go and Node.js and fails when a call that ran doesn't any more. The tables are different kinds of evidence, and no number sums them up.
 """
+
+
+def _words(rows: Rows, group: str) -> str:
+    versions = rows[TERRAFORM].versions if TERRAFORM in rows else {}
+    program = next((name for name in PROGRAMS if name in versions), TERRAFORM)
+    return WORDS[group].replace("{program}", program)
 
 
 def _has(row: Row | None, group: str) -> bool:

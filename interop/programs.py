@@ -180,10 +180,7 @@ class Java(Language):
         "reassign": "Reassign",
     }
     notes = {
-        "": (
-            "3.1.143 was the newest release to be had; asked for 3.1.212, Maven answered `Could not"
-            " find artifact com.huaweicloud.sdk:huaweicloud-sdk-kafka:jar:3.1.212 in central`."
-        ),
+        "": "release 3.1.143 was used, not the newest.",
         **dict.fromkeys(
             ("examples: progress", "examples: bind", "calls: progress", "calls: bind"),
             "through the SDK's core: the Kafka package of this release has no method for the call",
@@ -270,10 +267,9 @@ class NodeJs(Language):
     finds_endpoint = False
     notes = {
         "": (
-            "the Kafka package asks for a core `^3.1.215`; npm answered `No matching version found"
-            " for @huaweicloud/huaweicloud-sdk-core@^3.1.215`, so its newest, 3.1.211, stands in."
-            " That core needs `uuid` without saying so. The SDK reads no endpoint from the"
-            " environment: our programs give it."
+            "the Kafka package, 3.1.215, asks for a core `^3.1.215`; core 3.1.211 was used. That"
+            " core needs `uuid` without saying so. The SDK reads no endpoint from the environment:"
+            " our programs give it."
         )
     }
     examples = {name: f"{name}.js" for name in ("show", "list", "progress", "bind", "reassign")}

@@ -15,12 +15,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from interop import checking
-from interop.coverage import RAN, Row
+from interop.coverage import PROGRAMS, RAN, Row
 from interop.servers import Server, serving
 
 PROVIDER = "BACKROOM_TERRAFORM_PROVIDER"  # path of the binary
@@ -33,11 +34,9 @@ VIRTUAL_TIME = (
     "--emulator", "--clock-speed", str(CLOCK_SPEED),
     "--transition", "createInstance=1reads", "--transition", "deleteInstance=1reads",
 )  # fmt: skip
-NOTE = (
-    "the provider was built from its source, with its own version of golangsdk. The Go module"
-    " proxy serves neither: `403 Forbidden`, `This module version is not available`, for"
-    " github.com/huaweicloud/terraform-provider-huaweicloud and github.com/chnsz/golangsdk."
-)
+NOTE = "the provider was built from its source, with its own version of golangsdk."
+LOOKS_LEAST = 2
+TIMED = ("plan", "apply", "destroy")
 
 
 class TerraformFailed(Exception):
@@ -97,17 +96,18 @@ class Terraform:
 
 
 def outcome(folder: Path) -> Row:
-    tool = shutil.which("terraform") or shutil.which("tofu")
+    tool = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if tool is None:
         return Row(away="neither terraform nor tofu is installed")
     provider = Path(os.environ.get(PROVIDER, ""))
     if not provider.is_file():
         return Row(away=f"{PROVIDER} names no provider that was built")
     cells: dict[str, str] = {}
+    asked: dict[str, Counted] = {}
     with serving(folder / "emulator", *VIRTUAL_TIME) as server:
         terraform = Terraform(tool, provider, folder / "terraform", server)
-        _round(terraform, server, cells)
-        note = f"{NOTE} {_times(terraform.seconds, *_answered(server))}"
+        _round(terraform, server, cells, asked)
+        note = f"{NOTE} {times(terraform.seconds, asked)}"
         versions = {
             Path(tool).name: terraform.version,
             "terraform-provider-huaweicloud": os.environ.get(VERSION, "built by hand"),
@@ -115,29 +115,59 @@ def outcome(folder: Path) -> Row:
     return Row(versions=versions, cells=cells, notes={"": note})
 
 
-def _answered(server: Server) -> tuple[int, float]:
-    """How many requests the server has answered, and how long that took it, in real seconds."""
-    text = urllib.request.urlopen(f"{server.endpoint}/metrics", context=server.trust).read()
-    return (
-        int(_summed(text.decode(), "backroom_request_seconds_count")),
-        _summed(text.decode(), "backroom_request_seconds_sum"),
+@dataclass(frozen=True)
+class Counted:
+    """What the server itself counts: requests, and those of them that show an instance."""
+
+    requests: int
+    shows: int
+    answering_s: float
+
+    def __sub__(self, before: "Counted") -> "Counted":
+        return Counted(
+            self.requests - before.requests,
+            self.shows - before.shows,
+            self.answering_s - before.answering_s,
+        )
+
+
+def counted(metrics: str) -> Counted:
+    return Counted(
+        requests=int(_summed(metrics, "backroom_request_seconds_count", _NOT_OURS)),
+        shows=int(_summed(metrics, "backroom_request_seconds_count", "ShowInstance")),
+        answering_s=_summed(metrics, "backroom_request_seconds_sum", _NOT_OURS),
     )
 
 
-def _summed(text: str, name: str) -> float:
-    return sum(map(float, re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)))
+_NOT_OURS = '(?!ShowMetrics")[^"]*'
 
 
-def _times(seconds: dict[str, float], requests: int, answering_s: float) -> str:
-    told = ", ".join(
-        f"{name} {seconds.get(name, 0):.0f} s" for name in ("plan", "apply", "destroy")
+def _summed(text: str, name: str, operation: str) -> float:
+    labels = rf'{{(?:.*,)?operation="{operation}".*}}'
+    return sum(map(float, re.findall(rf"^{name}{labels} (\S+)$", text, re.MULTILINE)))
+
+
+def _counted_by(server: Server) -> Counted:
+    answer = urllib.request.urlopen(f"{server.endpoint}/metrics", context=server.trust)
+    return counted(answer.read().decode())
+
+
+def require_looks(command: str, asked: Counted) -> None:
+    """With `1reads` a task can't end before it was looked at; to see its end is another look."""
+    checking.must(asked.shows >= LOOKS_LEAST, f"{command} looked too seldom", asked)
+
+
+def times(seconds: Mapping[str, float], asked: Mapping[str, Counted]) -> str:
+    took = ", ".join(f"{name} {seconds.get(name, 0):.0f} s" for name in TIMED)
+    answered = "".join(
+        f" To {command} it answered {one.requests} requests in {one.answering_s:.1f} s, {one.shows}"
+        " of them for the instance itself."
+        for command, one in asked.items()
     )
     return (
-        f"Time of this run: {told}. The server, with a clock {CLOCK_SPEED} times as fast, answered"
-        f" {requests} requests in {answering_s:.1f} s of it, all together; a creation and a"
-        " deletion were over at the provider's second look. The rest is the provider's own: it"
-        " sleeps 300 s after a create and 120 s after a delete before its first look, then 10 or 15"
-        " s between two."
+        f"Time of this run: {took}. The server's clock ran {CLOCK_SPEED} times as fast.{answered}"
+        " The rest is the provider's own: it sleeps 300 s after a create and 120 s after a delete"
+        " before its first look, then 10 or 15 s between two."
     )
 
 
@@ -151,13 +181,17 @@ def _cell(cells: dict[str, str], name: str) -> Iterator[None]:
         cells[f"terraform: {name}"] = f"failed: {problem}"
 
 
-def _round(terraform: Terraform, server: Server, cells: dict[str, str]) -> None:
+def _round(
+    terraform: Terraform, server: Server, cells: dict[str, str], asked: dict[str, Counted]
+) -> None:
     with _cell(cells, "plan"):
         planned = terraform.run("plan", "-no-color")
         checking.must("Plan: 2 to add, 0 to change, 0 to destroy." in planned, "plan", planned)
     instance_id = ""
     with _cell(cells, "apply"):
+        before = _counted_by(server)
         terraform.run("apply", "-auto-approve", "-no-color")
+        asked["apply"] = _counted_by(server) - before  # before anything else here asks for it
         kept = terraform.state()["huaweicloud_dms_kafka_instance"]
         instance_id = kept["id"]
         shown = server.shown(instance_id)
@@ -165,7 +199,8 @@ def _round(terraform: Terraform, server: Server, cells: dict[str, str]) -> None:
         checking.same((shown.name, shown.status), (kept["name"], "RUNNING"), "the instance")
         checking.same(shown.connect_address, kept["connect_address"], "its addresses")
         checking.same(server.topics_of(instance_id), ["topic-terraform"], "its topics")
-        _seen_under_way(server, instance_id, "createInstance")
+        require_looks("apply", asked["apply"])
+        _succeeded(server, instance_id, "createInstance")
     with _cell(cells, "data source"):
         seen = terraform.state()["huaweicloud_dms_kafka_background_tasks"]["tasks"]
         stored = server.all_stored(instance_id)
@@ -175,13 +210,15 @@ def _round(terraform: Terraform, server: Server, cells: dict[str, str]) -> None:
     with _cell(cells, "plan again"):
         terraform.run("plan", "-detailed-exitcode", "-no-color")  # 2 if there were changes
     with _cell(cells, "destroy"):
+        before = _counted_by(server)
         terraform.run("destroy", "-auto-approve", "-no-color")
+        asked["destroy"] = _counted_by(server) - before
         checking.must(bool(instance_id), "there was no instance to destroy")
         checking.same(server.shown(instance_id), None, "the instance")
-        _seen_under_way(server, instance_id, "deleteInstance")
+        require_looks("destroy", asked["destroy"])
+        _succeeded(server, instance_id, "deleteInstance")
 
 
-def _seen_under_way(server: Server, instance_id: str, name: str) -> None:
-    """With `1reads` a task can't end before a client has seen it under way."""
+def _succeeded(server: Server, instance_id: str, name: str) -> None:
     ended = [task for task in server.all_stored(instance_id) if task["name"] == name]
     checking.same([task["status"] for task in ended], ["SUCCESS"], name)

@@ -63,6 +63,12 @@ def test_the_page_gives_each_reason_once_below_its_table():
     assert "2. was not tried" in lines
 
 
+@pytest.mark.parametrize("program", ["terraform", "tofu"])
+def test_the_page_names_the_program_that_ran_the_provider(program):
+    row = Row(versions={program: "1.9"}, cells={"terraform: plan": "ran"})
+    assert f"with the program `{program}`," in coverage.page_text({"terraform": row})
+
+
 def test_what_is_written_down_are_cells_of_the_page_that_did_not_fail():
     known = {f"{group}: {call}" for group, calls in coverage.GROUPS.items() for call in calls}
     recorded = coverage.read()
