@@ -357,7 +357,7 @@ class TestAgainstTheRealServicesCalls:
 
     def test_in_chinese(self, ask, cloud):
         chinese = {**cloud, "LANG": "zh_CN.UTF-8"}
-        assert "没有 Backroom 的扩展接口" in ask("tasks", "export", env=chinese, code=5).stderr
+        assert "没有 Backroom 的原生 API" in ask("tasks", "export", env=chinese, code=5).stderr
 
 
 class TestConnections:

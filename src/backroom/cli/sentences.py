@@ -100,7 +100,7 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
             "{endpoint} has no native API of Backroom, and the official API has no call for this: "
             "{what}"
         ),
-        "{endpoint} 没有 Backroom 的扩展接口，而官方接口不支持此操作：{what}",
+        "{endpoint} 没有 Backroom 的原生 API，而官方接口不支持此操作：{what}",
     ),
     # which instance
     "no instance": (

@@ -236,7 +236,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "percent": ("{n} %", "{n}%"),
     "remaining": ("about {span} left", "剩余约 {span}"),
     "why_waiting": ("Why it waits", "等待原因"),
-    "waits_schedule": ("It is planned for", "计划执行时间"),
+    "waits_schedule": ("It is scheduled for", "计划执行时间"),
     "waits_lane": (
         "One change at a time: {n} tasks of this instance come before it.",
         "同一实例一次只执行一个变更：前面还有 {n} 个任务。",
@@ -250,7 +250,7 @@ TEXTS: Final[dict[str, tuple[str, str]]] = {
     "asked_by": ("Asked by", "提交者"),
     "started": ("Started", "开始时间"),
     "ended": ("Ended", "结束时间"),
-    "planned_for": ("Planned for", "计划时间"),
+    "planned_for": ("Scheduled for", "计划时间"),
     "cancel_asked": ("Asked to stop", "请求停止时间"),
     "attempts_n": ("Attempt", "尝试次数"),
     "worker": ("Worker", "工作进程"),
