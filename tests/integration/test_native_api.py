@@ -346,9 +346,34 @@ def test_bulk_over_the_limit_is_refused_with_nothing_written(world, monkeypatch)
 
 
 @pytest.mark.parametrize(
+    ("action", "state"), [("cancel", "waiting"), ("retry", "cancelled"), ("delete", "cancelled")]
+)
+def test_bulk_that_finds_more_than_was_counted_is_refused_with_nothing_written(
+    world, action, state
+):
+    ids = [world.submit() for _ in range(3)]
+    if state == "cancelled":
+        for task_id in ids:
+            cancel(world, task_id)
+    found = len(search(world, f"?state={state}").json["tasks"])
+    before = world.dump()
+    refused = bulk(world, action, filter={"state": state}, most=found - 1)
+    assert refused.error == (400, "DMS.00400062")
+    assert f"most is {found - 1}, and more tasks match" in refused.message
+    assert world.dump()["tasks"] == before["tasks"]
+    assert world.dump()["events"] == before["events"]
+    assert bulk(world, action, filter={"state": state}, most=found).status == 202
+
+
+@pytest.mark.parametrize(
     ("action", "body", "error"),
     [
         ("cancel", {}, "DMS.00400005"),
+        ("cancel", {"filter": {"state": "waiting"}, "most": 0}, "DMS.00400005"),
+        ("retry", {"filter": {"state": "failed"}, "most": 10_001}, "DMS.00400005"),
+        ("delete", {"filter": {"state": "failed"}, "most": "1"}, "DMS.00400005"),
+        ("delete", {"filter": {"state": "failed", "instance_id": ""}}, "DMS.00400062"),
+        ("cancel", {"filter": {"name": ","}}, "DMS.00400062"),
         ("cancel", {"filter": {}}, "DMS.00400062"),
         ("cancel", {"filter": {"sate": "waiting"}}, "DMS.00400005"),
         ("cancel", {"filter": {"state": "sleeping"}}, "DMS.00400062"),

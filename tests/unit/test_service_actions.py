@@ -684,6 +684,24 @@ async def test_more_than_may_be_done_at_once_is_refused_before_anything_is_writt
     assert world.database.kept_bytes() == kept
 
 
+async def test_more_than_were_counted_are_refused_before_anything_is_written(
+    world, service, monkeypatch
+):
+    monkeypatch.setattr(bulk_tasks, "SEARCHED", 1)
+    await world.add_instance()
+    counted = [await submitted(world, service) for _ in range(2)]
+    of_two = msgspec.structs.replace(CANCEL_ALL, most=2)
+    late = await submitted(world, service)
+    kept = world.database.kept_bytes()
+    raised = await refused(service.submit_bulk(OPERATOR, of_two), InvalidInput)
+    assert (raised.parameter, raised.why) == ("most", "is 2, and more tasks match")
+    assert world.database.kept_bytes() == kept
+    await service.cancel(OPERATOR, late, None)
+    made = await service.submit_bulk(OPERATOR, of_two)
+    await claim_and_run(world, made.task_id)
+    assert (await output_of(world, made.task_id))["done"] == len(counted)
+
+
 async def test_bulk_is_refused_to_a_viewer_and_finds_nothing_elsewhere(world, service):
     await world.add_instance()
     task_id = await submitted(world, service)

@@ -93,6 +93,7 @@ class NativeTaskHandlers:
             retry=isinstance(body, wire.BulkRetryBody),
             delete=isinstance(body, wire.BulkDeleteBody),
             from_step=isinstance(body, wire.BulkRetryBody) and body.from_step,
+            most=body.most,
             reason=wire.decode_reason(body.reason),
             request_id=request.request_id,
             client_token=client_token(request),

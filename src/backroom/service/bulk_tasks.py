@@ -30,7 +30,8 @@ _encode = msgspec.json.Encoder().encode
 class Bulk(msgspec.Struct, frozen=True, kw_only=True):
     """What to do to all tasks that are found, cancel them by default.
 
-    `public` is the search as it was asked for.
+    `public` is the search as it was asked for; `most` is how many may match, as whoever asks
+    counted them.
     """
 
     wanted: TaskSearch
@@ -38,6 +39,7 @@ class Bulk(msgspec.Struct, frozen=True, kw_only=True):
     retry: bool
     delete: bool = False
     from_step: bool = False
+    most: int | None = None
     reason: str | None = None
     request_id: str | None = None
     client_token: ClientToken | None = None
@@ -55,18 +57,18 @@ class BulkTasks:
     async def submit_bulk(self, identity: Identity, bulk: Bulk) -> Submitted:
         """A task that cancels, retries or deletes all that is found now, whatever comes later.
 
-        Raises InvalidInput where more than BULK_MOST match.
+        Raises InvalidInput where more match than BULK_MOST, or than were counted.
         """
         require_operator(identity)
 
         async def submit() -> Submitted:
-            task_ids = await self._matching(bulk.wanted)
+            task_ids = await self._matching(bulk.wanted, bulk.most)
             change = lifecycle.submit(self._bulk_task(identity, bulk, task_ids))
             return await self._submissions.write(change, bulk.client_token)
 
         return await self._submissions.once(identity, bulk.client_token, submit)
 
-    async def _matching(self, wanted: TaskSearch) -> tuple[TaskId, ...]:
+    async def _matching(self, wanted: TaskSearch, most: int | None) -> tuple[TaskId, ...]:
         task_ids: list[TaskId] = []
         after: Position | None = None
         while True:
@@ -74,6 +76,8 @@ class BulkTasks:
             task_ids += (task.id for task in found.tasks)
             if len(task_ids) > BULK_MOST:
                 raise InvalidInput("filter", f"must match at most {BULK_MOST} tasks")
+            if most is not None and len(task_ids) > most:
+                raise InvalidInput("most", f"is {most}, and more tasks match")
             if found.position is None:
                 return tuple(task_ids)
             after = found.position

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,7 @@ from backroom.domain.filter import Found, Position, TaskSearch
 from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.stamps import Stamp, stamp
 from backroom.domain.task import AttemptRecord, Kind, State, StepRecord, Task
+from backroom.operations.bulk import BULK_MOST
 from backroom.ports import History, Place
 
 DEFAULT_LIMIT: Final = 20
@@ -33,6 +34,7 @@ SEARCH_NAMES: Final = (
     "state", "name", "kind", "user", "instance_id", "created_from", "created_to", "text",
 )  # fmt: skip
 SEARCH_QUERY: Final = (*SEARCH_NAMES, "limit", "cursor")
+_LISTS: Final = frozenset({"state", "name", "kind"})
 
 _MOMENT: Final = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII
@@ -40,6 +42,9 @@ _MOMENT: Final = re.compile(
 _STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _INSTANCE_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}")
 _YEARS: Final = range(1970, 9999)
+
+# tasks that may match, as whoever asks has counted them
+MostMatches = Annotated[int, msgspec.Meta(ge=1, le=BULK_MOST)]
 
 _E = TypeVar("_E", bound=StrEnum)
 _encode = msgspec.json.Encoder().encode
@@ -199,19 +204,28 @@ class FilterBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class BulkCancelBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`most`, 1 to 10,000: it is refused where more tasks match."""
+
     filter: FilterBody
     reason: str | None = None
+    most: MostMatches | None = None
 
 
 class BulkRetryBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`most`, 1 to 10,000: it is refused where more tasks match."""
+
     filter: FilterBody
     from_step: bool = False
     reason: str | None = None
+    most: MostMatches | None = None
 
 
 class BulkDeleteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`most`, 1 to 10,000: it is refused where more tasks match."""
+
     filter: FilterBody
     reason: str | None = None
+    most: MostMatches | None = None
 
 
 def decode_search(query: Mapping[str, str], project_id: ProjectId) -> TaskSearch:
@@ -283,14 +297,14 @@ def decode_filter(
     """What a bulk action is for, and the same as it was asked for.
 
     Without a state it is all those `allowed`. Raises InvalidInput for others, and for a filter that
-    says nothing: everything there is must be meant.
+    says nothing, or something empty: everything there is must be meant.
     """
-    given = {name: value for name in SEARCH_NAMES if (value := getattr(body, name))}
+    told = ((name, getattr(body, name)) for name in SEARCH_NAMES)
+    given: dict[str, str] = {name: value for name, value in told if value is not None}
     if not given:
         raise InvalidInput("filter", "must say which tasks; state alone is enough")
     for name, value in given.items():
-        if "\0" in value:
-            raise InvalidInput(name, "must not contain NUL")
+        _check_word(name, value)
     wanted = decode_search(given, project_id)
     if not wanted.states <= frozenset(allowed):
         raise InvalidInput("state", f"may be {' or '.join(allowed)} here")
@@ -451,6 +465,15 @@ def _words(query: Mapping[str, str], name: str, kind: type[_E]) -> frozenset[_E]
     if not all(word in known for word in words):
         raise InvalidInput(name, f"must be one or more of {', '.join(known)}, with commas")
     return frozenset(known[word] for word in words)
+
+
+def _check_word(name: str, value: str) -> None:
+    """Of a filter: what is empty would find too much. Raises InvalidInput."""
+    parts = value.split(",") if name in _LISTS else [value]
+    if not all(part.strip() for part in parts):
+        raise InvalidInput(name, "must not be empty, nor a part of it")
+    if "\0" in value:
+        raise InvalidInput(name, "must not contain NUL")
 
 
 def _text(query: Mapping[str, str], name: str) -> str | None:

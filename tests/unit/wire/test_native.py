@@ -188,7 +188,10 @@ def test_filter_is_the_search_of_the_same_words_narrowed_to_what_can_be_done():
 @pytest.mark.parametrize(
     ("given", "parameter"),
     [
-        ({}, "filter"), ({"state": ""}, "filter"), ({"state": "succeeded"}, "state"),
+        ({}, "filter"), ({"state": ""}, "state"), ({"state": "succeeded"}, "state"),
+        ({"instance_id": "", "state": "waiting"}, "instance_id"), ({"name": ","}, "name"),
+        ({"name": "a,"}, "name"), ({"name": " "}, "name"), ({"user": ""}, "user"),
+        ({"text": ""}, "text"), ({"created_to": ""}, "created_to"), ({"kind": "bulk,"}, "kind"),
         ({"state": "running,failed"}, "state"), ({"state": "x"}, "state"), ({"kind": "x"}, "kind"),
         ({"text": "\0"}, "text"), ({"created_from": "today"}, "created_from"),
     ],
