@@ -27,7 +27,14 @@ from urllib.parse import SplitResult, quote, urlencode, urlsplit
 import msgspec
 
 from backroom import __version__
-from backroom.cli.exits import AnswerLost, CallRefused, NotConnected, NotTheApi, Unreachable
+from backroom.cli.exits import (
+    AnswerLost,
+    CallFailed,
+    CallRefused,
+    NotConnected,
+    NotTheApi,
+    Unreachable,
+)
 from backroom.cli.output import printable
 from backroom.cli.sentences import language, tell
 from backroom.wire.signing_requests import Headers, RequestKey, Unsigned, signed_headers
@@ -145,9 +152,14 @@ class Client:
 
     @property
     def is_backroom(self) -> bool:
-        """Whether the native API is there; asked once, without a key."""
+        """Whether the native API is there; asked once, without a key.
+
+        Raises Unreachable, and CallRefused where it is said to be elsewhere.
+        """
         if self._is_backroom is None:
             answer = self.probe("/healthz")
+            if _is_redirect(answer):
+                raise _refusal(answer)
             self._is_backroom = answer.is_success and told_by(answer).get("status") == "ok"
         return self._is_backroom
 
@@ -208,8 +220,11 @@ class Client:
         """A read, or a change that a client token makes safe to repeat."""
         if call.may_repeat:
             return True
-        has_token = any(name == "X-Client-Token" for name, _ in call.headers)
-        return has_token and self.is_backroom
+        if not any(name == "X-Client-Token" for name, _ in call.headers):
+            return False
+        with suppress(CallFailed):
+            return self.is_backroom
+        return False
 
     def _exchange(self, call: Call, *, is_signed: bool) -> Answer:
         link = self._link = self._link or self._connection(ANSWER_S)
@@ -299,8 +314,8 @@ def _checked(endpoint: str) -> SplitResult:
 
 
 def shown_endpoint(endpoint: str) -> str:
-    """Without a name and a password."""
-    return printable(re.sub(r"//[^/]*@", "//", endpoint))
+    """One line, without a name and a password."""
+    return printable(re.sub(r"//[^/]*@", "//", endpoint)).replace("\n", "\\n")
 
 
 def is_in_the_clear(endpoint: str) -> bool:
@@ -368,14 +383,18 @@ def _refusal(answer: Answer) -> CallRefused | Unreachable:
     code = str(told.get("error_code") or answer.status)
     words = told.get("error_msg") or answer.body[:SHOWN_MOST].decode("utf-8", "replace")
     text = printable(" ".join(str(words).split())) or _phrase(answer.status)
-    if "location" in answer.headers and answer.status // 100 == 3:  # noqa: PLR2004  redirects
-        text += tell("hint elsewhere", to=printable(answer.headers["location"]))
+    if _is_redirect(answer):
+        text += tell("hint elsewhere", to=shown_endpoint(answer.headers["location"]))
     if answer.status == HTTPStatus.UNAUTHORIZED:
         text += tell("hint identity")
     said = tell("refused", code=printable(code), text=text)
     if answer.status in _LATER:
         return Unreachable(said, _again_s(answer.headers))
     return CallRefused(said, answer.status, code)
+
+
+def _is_redirect(answer: Answer) -> bool:
+    return answer.status // 100 == 3 and "location" in answer.headers  # noqa: PLR2004  the class
 
 
 def _phrase(status: int) -> str:

@@ -195,6 +195,37 @@ class TestWhatComesBack:
         assert str(refused.value) == said
         assert len(server.asked) == 1
 
+    @pytest.mark.parametrize(
+        ("location", "shown"),
+        [
+            ("https://u:pass-word@h/x", "https://h/x,"),
+            ("/a\r\n b\x1b[31m", "\\x1b[31m,"),
+            ("//u:pass-word@h", "points to //h,"),
+        ],
+    )
+    def test_where_a_redirect_points_to_is_one_safe_line(self, location, shown):
+        with (
+            answering(lambda _asked: (302, {"Location": location}, b"")) as server,
+            pytest.raises(CallRefused) as refused,
+        ):
+            client(server.endpoint).call(READ)
+
+        assert shown in str(refused.value)
+        assert "pass-word" not in str(refused.value)
+        assert str(refused.value).isprintable()
+
+    def test_a_server_that_sends_the_probe_elsewhere_is_told_as_such(self):
+        def reply(asked):
+            return (301, {"Location": "https://h/healthz"}, b"") if asked.path == "/healthz" else OK
+
+        with (
+            answering(reply) as server,
+            pytest.raises(CallRefused, match="points to https://h/healthz, and no redirect"),
+        ):
+            Calls(client(server.endpoint)).full_task("t")
+
+        assert [asked.path for asked in server.asked] == ["/healthz"]
+
     def test_a_refused_identity_gets_a_hint(self):
         with (
             answering(lambda _asked: (401, JSON, b"{}")) as server,
@@ -247,6 +278,15 @@ class TestChanges:
     def test_to_a_server_that_does_not_know_tokens_it_is_not_sent_twice(self):
         def reply(asked):
             return DROP if asked.method == "POST" else (404, JSON, b"{}")
+
+        with answering(reply) as server, pytest.raises(AnswerLost):
+            client(server.endpoint).call(CHANGE)
+
+        assert [asked.method for asked in server.asked] == ["POST", "GET"]
+
+    def test_a_lost_answer_is_told_also_where_the_probe_leads_elsewhere(self):
+        def reply(asked):
+            return DROP if asked.method == "POST" else (302, {"Location": "/"}, b"")
 
         with answering(reply) as server, pytest.raises(AnswerLost):
             client(server.endpoint).call(CHANGE)

@@ -28,6 +28,7 @@ COMMANDS = [
     ("tasks", "cancel", "--matching", "-A", "--yes", "--timeout", "10ms"),
     ("tasks", "retry", TASK, "--wait", "--timeout", "10ms"),
     ("tasks", "retry", "--matching", "--state", "failed", "--yes", "--no-wait"),
+    ("tasks", "retry", "--matching", "-A", "--yes", "--no-wait", "-o", "json"),
     ("tasks", "delete", TASK, "--yes", "-i", INSTANCE),
     ("tasks", "delete", "--matching", "--name", "x", "--yes", "-o", "json", "--timeout", "10ms"),
     ("tasks", "export"),
@@ -119,10 +120,11 @@ def test_a_line_and_a_code_whatever_is_answered(name, is_backroom, tmp_path):
     assert {codes[words] for words in reads} == {5}, codes
 
 
-@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("status", [200, 302, 404])
 def test_a_server_that_says_the_same_to_everything(status, tmp_path):
     """Another program on the port, as it is asked for its health, too."""
-    with answering(lambda _asked: (status, {}, b"<html>It works!</html>")) as server:
+    headers = {"Location": "https://u:p@h/\x1b[31m"}
+    with answering(lambda _asked: (status, headers, b"<html>It works!</html>")) as server:
         for words in COMMANDS:
             check(asked(server, words, tmp_path), words)
 
