@@ -9,7 +9,7 @@ from backroom.cli.session import Session
 
 def _task(row: Any) -> str | None:
     task = row.get("task")
-    return f"{task['name']} {task['status']}" if task else None
+    return " ".join(filter(None, (task.get("name"), task.get("status")))) if task else None
 
 
 def _moment(text: Any) -> str | None:

@@ -14,10 +14,10 @@ Number = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,15}\Z")]  # [O] some cou
 
 class OfficialTask(TypedDict):
     id: str
-    name: str
+    name: NotRequired[str | None]
     status: str
-    created_at: str | None
-    updated_at: str | None
+    created_at: NotRequired[str | None]
+    updated_at: NotRequired[str | None]
 
 
 class OfficialTasks(TypedDict):
@@ -40,8 +40,8 @@ class OfficialProgress(TypedDict):
 
 
 class RunningTask(TypedDict):
-    name: str
-    status: str
+    name: NotRequired[str | None]
+    status: NotRequired[str | None]
 
 
 class Instance(TypedDict):

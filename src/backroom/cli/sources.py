@@ -162,11 +162,12 @@ class OfficialSource:
     def look(self, task_id: str) -> Sighting:
         record = self._calls.show_task(self._instance_id, task_id)
         seen = seen_officially(record, self._instance_id)
-        if seen.is_final or seen.name in self._without_progress:
+        kind = seen.name or seen.id
+        if seen.is_final or kind in self._without_progress:
             return seen
         told = self._calls.progress(self._instance_id, task_id)
         if told is None:
-            self._without_progress.add(seen.name)
+            self._without_progress.add(kind)
             return seen
         return with_progress(seen, told)
 
@@ -218,13 +219,13 @@ def seen_officially(record: Record, instance_id: str) -> Sighting:
     is_final = state in FINAL_STATES
     return Sighting(
         id=record["id"],
-        name=record["name"],
+        name=record.get("name") or "",
         instance_id=instance_id,
         word=record["status"],
         state=state,
         why=None if state == "succeeded" or not is_final else tell("reason unknown"),
-        began_at=record["created_at"],
-        ended_at=record["updated_at"] if is_final else None,
+        began_at=record.get("created_at"),
+        ended_at=record.get("updated_at") if is_final else None,
         record=record,
     )
 

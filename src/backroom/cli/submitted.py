@@ -35,11 +35,11 @@ def submitted(session: Session, instance_id: str, name: str, answer: Answer) -> 
     newest = _newest(session, instance_id, name)
     asked = answer.headers.get("x-request-id")
     own = [record for record in newest if asked and record.get("request_id") == asked]
-    named = [record for record in newest if record["name"] == name]
+    named = [record for record in newest if record.get("name") == name]
     found = next(iter(own or named or newest), None)
     return Submitted(
         task_id=None if found is None else found["id"],
-        name=name if found is None else found["name"],
+        name=name if found is None else found.get("name") or name,
         instance_id=instance_id,
     )
 

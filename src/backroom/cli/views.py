@@ -173,7 +173,7 @@ def ended(seen: Sighting) -> str:
         id=shown(seen.id),
         took="?" if took_s is None else in_words(took_s),
         why=shown(seen.why or tell("no reason")),
-    )
+    ).lstrip()
 
 
 def changed(seen: Sighting) -> str:
@@ -186,7 +186,7 @@ def changed(seen: Sighting) -> str:
         step=f" {shown(detail)}" if detail else "",
         percent="" if seen.percent is None else f" {seen.percent}%",
         left="" if not seen.remaining_s else f" ~{in_words(seen.remaining_s)}",
-    )
+    ).lstrip()
 
 
 def outcome(seen: Sighting) -> dict[str, Any]:
