@@ -76,7 +76,12 @@ def serve(  # noqa: PLR0913  one parameter a flag
         ),
     ] = None,
     http: Annotated[bool, typer.Option("--http", help="Plain HTTP instead of TLS.")] = False,
-    workers: Annotated[int, typer.Option(help="Tasks that run at once.", min=1, max=1000)] = 64,
+    workers: Annotated[
+        int,
+        typer.Option(
+            help="Tasks that run at once; an eighth more on idle instances.", min=1, max=1000
+        ),
+    ] = 64,
     role: Annotated[str, typer.Option(help="all, api or worker.")] = "all",
     retention_days: Annotated[
         int, typer.Option(help="Clear records this long after a task's end; 0: never.", min=0)

@@ -32,10 +32,14 @@ TOKEN_LENGTH: Final = 32
 
 
 class Purpose(msgspec.Struct, frozen=True):
-    """Of one run of a command: why, and what makes its changes safe to repeat."""
+    """Of one run of a command: why, and what makes its changes safe to repeat.
+
+    `is_repeatable`: the token was said, so another run may have it, too.
+    """
 
     token: str
     reason: str | None = None
+    is_repeatable: bool = False
 
     def headers(self, call: Call) -> Headers:
         """A token of its own for each change that the run makes."""
@@ -212,6 +216,11 @@ class Calls:
         asked = {**content, "filter": matching, "reason": self._reason}
         body = shaped(self._change("POST", path, asked).json, shapes.TaskId)
         return str(body["task_id"])
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether another run makes the same changes once with this one."""
+        return self.purpose is not None and self.purpose.is_repeatable
 
     def _act(self, task_id: str, action: str, content: Mapping[str, Any]) -> Record:
         self.require_native(action)

@@ -79,12 +79,13 @@ def create(  # noqa: PLR0913  one parameter a flag
     password: Annotated[
         str | None,
         typer.Option(
-            help="The user's; - reads it from input. Itself it shows in the list of processes."
+            help="The user's; - reads it from input. Itself it shows in the list of processes. "
+            f"[default: ${PASSWORD_VARIABLE}]"
         ),
     ] = None,
     password_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help=f"The same, in a file. [default: ${PASSWORD_VARIABLE}]"),
+        typer.Option(metavar="FILE", help="The same, in a file."),
     ] = None,
     vpc: Annotated[str, typer.Option(help="Id; any here, a real one there.")] = "backroom-vpc",
     subnet: Annotated[str, typer.Option(help="Id, the same.")] = "backroom-subnet",

@@ -8,6 +8,7 @@ import typer
 
 from backroom.cli.app import Data
 from backroom.cli.loop import run
+from backroom.cli.nonempty import nonempty
 from backroom.cli.output import Column, Format
 from backroom.cli.secret_input import given_secret
 from backroom.cli.session import OutputFormat, Query, output_options
@@ -27,22 +28,19 @@ class NoSuchKey(BackroomError):
 
 @app.command(epilog="Example: backroom keys add --ak MYAK --sk-file sk.txt --project-id ID")
 def add(
-    ak: Annotated[str, typer.Option("--ak", help="Access key.")],
+    ak: Annotated[str, typer.Option("--ak", help="Access key.", callback=nonempty)],
     project_id: Annotated[str, typer.Option("--project-id", help="Its project.")],
     sk: Annotated[
         str | None,
         typer.Option(
             "--sk",
-            help="Secret key; - reads it from input. A key itself shows in the list of processes.",
+            help="Secret key; - reads it from input. A key itself shows in the list of processes. "
+            f"[default: ${SECRET_VARIABLE}]",
         ),
     ] = None,
     sk_file: Annotated[
         Path | None,
-        typer.Option(
-            "--sk-file",
-            metavar="FILE",
-            help=f"Secret key, in a file. [default: ${SECRET_VARIABLE}]",
-        ),
+        typer.Option("--sk-file", metavar="FILE", help="Secret key, in a file."),
     ] = None,
     role: Annotated[Role, typer.Option(help="viewer reads, operator submits.")] = Role.OPERATOR,
     data: Data = None,

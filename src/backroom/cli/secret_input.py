@@ -21,9 +21,11 @@ def given_secret(value: str | None, file: Path | None, option: str) -> str | Non
     if file is not None:
         return _first_line(file, f"{option}-file")
     if value == "-":
-        return _from_input()
-    if value:
+        value = _from_input()
+    elif value:
         warn(tell("secret shown", option=option))
+    if value is not None and not value.strip():
+        raise typer.BadParameter("is empty", param_hint=option)
     return value
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backroom.cli.nonempty import nonempty
 from backroom.cli.output import Format, Output, query_problem, warn
 from backroom.cli.secret_input import given_secret
 from backroom.cli.sentences import LANGUAGES, choose, tell
@@ -28,6 +29,7 @@ Instance = Annotated[
         "-i",
         metavar="ID|NAME",
         help="Of this instance. [default: $BACKROOM_INSTANCE_ID, else the only one]",
+        callback=nonempty,
     ),
 ]
 
@@ -47,9 +49,14 @@ class Session:
         self.instance_id = instance_id
 
     def instance(self, named: str | None) -> str:
-        """The id of that instance, else of the environment's, else of the only one."""
+        """The id of that instance, else of the environment's, else of the only one.
+
+        Raises typer.BadParameter for an empty name: it means no other instance.
+        """
         from backroom.cli.naming import chosen_instance  # noqa: PLC0415
 
+        if named is not None and not named.strip():
+            raise typer.BadParameter("is empty", param_hint="INSTANCE")
         return chosen_instance(self.calls, named or self.instance_id)
 
     def require_yes_in_a_pipe(self) -> None:
@@ -69,27 +76,37 @@ class Session:
 def _connection_options(  # noqa: PLR0913  one parameter a flag
     endpoint: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="The server. [default: $BACKROOM_ENDPOINT, else --data]"),
+        typer.Option(
+            metavar="URL",
+            help="The server. [default: $BACKROOM_ENDPOINT, else --data]",
+            callback=nonempty,
+        ),
     ] = None,
     project_id: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="[default: $BACKROOM_PROJECT_ID, else the key's]"),
+        typer.Option(
+            metavar="ID",
+            help="[default: $BACKROOM_PROJECT_ID, else the key's]",
+            callback=nonempty,
+        ),
     ] = None,
     ak: Annotated[
-        str | None, typer.Option("--ak", help="Access key. [default: $CLOUD_SDK_AK, else --data]")
+        str | None,
+        typer.Option(
+            "--ak", help="Access key. [default: $CLOUD_SDK_AK, else --data]", callback=nonempty
+        ),
     ] = None,
     sk: Annotated[
         str | None,
         typer.Option(
             "--sk",
-            help="Secret key; - reads it from input. A key itself shows in the list of processes.",
+            help="Secret key; - reads it from input. A key itself shows in the list of processes. "
+            "[default: $CLOUD_SDK_SK, else --data]",
         ),
     ] = None,
     sk_file: Annotated[
         Path | None,
-        typer.Option(
-            "--sk-file", metavar="FILE", help="Secret key, in a file. [default: $CLOUD_SDK_SK]"
-        ),
+        typer.Option("--sk-file", metavar="FILE", help="Secret key, in a file."),
     ] = None,
     data: Annotated[
         Path | None,
@@ -139,7 +156,9 @@ def _change_options(
     client_token: Annotated[
         str | None,
         typer.Option(
-            metavar="TEXT", help="The same for the same change: it is made once. [default: random]"
+            metavar="TEXT",
+            help="The same for the same change: it is made once. [default: random]",
+            callback=nonempty,
         ),
     ] = None,
 ) -> Any:
@@ -147,7 +166,8 @@ def _change_options(
 
     if client_token is not None and not (client_token.isascii() and client_token.isprintable()):
         raise typer.BadParameter("must be printable ASCII", param_hint="--client-token")
-    return Purpose(client_token or secrets.token_hex(16), reason)
+    is_repeatable = client_token is not None
+    return Purpose(client_token or secrets.token_hex(16), reason, is_repeatable)
 
 
 Command = Callable[..., None]

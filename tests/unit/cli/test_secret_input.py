@@ -51,6 +51,44 @@ def test_a_file_that_is_not_there_is_refused(tmp_path):
         given_secret(None, tmp_path, "--sk")
 
 
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_secret_is_refused(value, capsys):
+    with pytest.raises(typer.BadParameter, match="is empty") as refused:
+        given_secret(value, None, "--password")
+    assert refused.value.param_hint == "--password"
+
+
+REMOTE = ("--endpoint", "http://127.0.0.1:1", "--project-id", "p")
+
+
+@pytest.mark.parametrize(
+    ("words", "blamed"),
+    [
+        (("instances", "list", *REMOTE, "--ak", "AK", "--sk", "-"), "--sk"),
+        (("instances", "list", *REMOTE, "--ak", "AK", "--sk", ""), "--sk"),
+        (("instances", "list", *REMOTE, "--ak", "", "--sk", "x"), "--ak"),
+        (("instances", "list", "--endpoint", ""), "--endpoint"),
+        (("instances", "list", "--project-id", ""), "--project-id"),
+        (("instances", "restart", "x", *REMOTE, "--client-token", ""), "--client-token"),
+        (("keys", "add", "--ak", "AK", "--project-id", "p", "--sk", "-"), "--sk"),
+        (("keys", "add", "--ak", "AK", "--project-id", "p", "--sk", ""), "--sk"),
+        (("keys", "add", "--ak", "", "--project-id", "p", "--sk", "x"), "--ak"),
+        (("instances", "create", "x", "--user", "u", "--password", "-", *REMOTE), "--password"),
+        (("instances", "create", "x", "--user", "u", "--password", "", *REMOTE), "--password"),
+    ],
+)
+def test_nothing_else_stands_in_for_what_is_said_and_empty(tmp_path, words, blamed):
+    done = command(
+        *words, input="\n", BACKROOM_DATA=str(tmp_path / "none"), CLOUD_SDK_AK="ENVAK",
+        CLOUD_SDK_SK="env-secret", BACKROOM_NEW_SK="env-secret",
+        BACKROOM_INSTANCE_PASSWORD="env-secret",
+    )  # fmt: skip
+    assert done.exit_code == 2, (done.stderr, done.refusal)
+    assert blamed in done.stderr
+    assert "is empty" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
 def test_both_ways_at_once_are_refused(tmp_path):
     with pytest.raises(typer.BadParameter, match="one of them"):
         given_secret("a", tmp_path, "--sk")
