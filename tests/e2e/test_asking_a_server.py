@@ -194,27 +194,42 @@ class TestMatching:
     """Many tasks by one bulk task."""
 
     def test_cancel_retry_and_delete(self, ask):
-        first, *others = queued(ask)
-        waiting = ("--matching", "-i", "kafka-demo", "--state", "waiting", "--yes")
+        mine = f"many-{next(NUMBERS)}-"
+        first, *others = [bound(ask, address=f"{mine}{number}") for number in range(6)]
+        chosen = ("--matching", "-i", "kafka-demo", "--text", mine, "--yes")
+        waiting = (*chosen, "--state", "waiting")
         done = ask("tasks", "cancel", *waiting, "--reason", "für 测试")
         assert "bulkCancel" in done.stdout
         count = int(re.search(r"(\d+) of \1 done, 0 skipped", done.stdout).group(1))
         assert count >= len(others) - 2
-        cancelled = ("--matching", "-i", "kafka-demo", "--state", "cancelled", "--yes")
+        cancelled = (*chosen, "--state", "cancelled")
         again = json.loads(ask("tasks", "retry", *cancelled, "-o", "json").stdout)
         assert (again["name"], again["state"]) == ("bulkRetry", "succeeded")
         assert (again["matched"], again["done"], again["skipped"]) == (count, count, 0)
-        gone = ask("tasks", "delete", *cancelled, "--no-wait", "--query", "[0].task_id").stdout
+        gone = ask("tasks", "delete", *cancelled, "--no-wait", "--query", "task_id").stdout
         ask("tasks", "wait", gone.strip())
-        left = ask("tasks", "list", "-i", "kafka-demo", "--state", "cancelled", "-o", "json")
+        left = ask("tasks", "list", "-i", "kafka-demo", "--text", mine, "--state", "cancelled",
+                   "-o", "json")  # fmt: skip
         assert json.loads(left.stdout) == []
         ask("tasks", "wait", first)
 
-    def test_nothing_found_does_nothing(self, ask):
+    def test_nothing_found_does_nothing(self, ask, monkeypatch):
+        monkeypatch.setattr(Session, "require_yes_in_a_pipe", lambda _self: None)
         before = ask("tasks", "list", "-A", "--kind", "bulk", "--all", "-o", "json").stdout
-        done = ask("tasks", "delete", "--matching", "--text", "nobody wrote this", "--yes")
+        done = ask("tasks", "delete", "--matching", "-A", "--text", "nobody wrote this")
         assert (done.stdout, done.stderr) == ("", "nothing found\n")
         assert ask("tasks", "list", "-A", "--kind", "bulk", "--all", "-o", "json").stdout == before
+
+    def test_the_same_run_with_its_token_is_one_task_whatever_is_left(self, ask):
+        ask("tasks", "wait", bound(ask, address="tidied"))
+        tidy = ("tasks", "delete", "--matching", "-i", "kafka-demo", "--text", "tidied", "--yes",
+                "--client-token", "tidy-1", "-o", "json")  # fmt: skip
+        first, again = (json.loads(ask(*tidy).stdout) for _ in range(2))
+        assert first == again
+        assert (first["matched"], first["done"]) == (1, 1)
+        other = json.loads(ask(*tidy[:-3], "tidy-2", "-o", "json").stdout)
+        assert (other["matched"], other["done"], other["reasons"]) == (0, 0, [])
+        assert "nothing found" in ask(*tidy[:-3], "tidy-3").stderr
 
     @pytest.mark.parametrize(
         ("words", "said"),
@@ -222,6 +237,10 @@ class TestMatching:
             (("cancel", "--matching"), "--all-instances"),
             (("cancel", "--matching", "a" * 32, "-A"), "not both"),
             (("cancel", "a" * 32, "--state", "waiting"), "--matching"),
+            (("cancel", "a" * 32, "-i", "kafka-demo"), "--instance"),
+            (("retry", "a" * 32, "-i", "kafka-demo"), "--instance"),
+            (("delete", "--matching", "-i", "", "--state", "failed", "--yes"), "--instance"),
+            (("delete", "--matching", "-A", "--name", ",", "--yes"), "--name"),
             (("cancel",), "--matching"),
             (("cancel", "--matching", "--state", "failed", "--yes"), "waiting or running"),
             (("retry", "--matching", "--state", "running", "--yes"), "failed or cancelled"),
@@ -235,7 +254,7 @@ class TestMatching:
         ask("tasks", "wait", *(bound(ask) for _ in range(2)))
         monkeypatch.setattr(matching, "BULK_MOST", 1)
         monkeypatch.setattr(Session, "require_yes_in_a_pipe", lambda _self: None)
-        said = ask("tasks", "delete", "--matching", "--state", "succeeded", code=5).stderr
+        said = ask("tasks", "delete", "--matching", "-A", "--state", "succeeded", code=5).stderr
         assert "more than 1 tasks match" in said
         assert "--from" in said
 
@@ -243,10 +262,10 @@ class TestMatching:
         task_id = bound(ask, address="asked-for")
         ask("tasks", "wait", task_id)
         command = (BACKROOM, "tasks", "delete", "--matching", "--text", "asked-for",
-                   "--data", str(served.data))  # fmt: skip
+                   "-i", "kafka-demo", "--data", str(served.data))  # fmt: skip
         with terminal(*command) as seen:
             seen.read_until("[y/N]")
-            assert "the records of 1 tasks" in seen.text
+            assert "the records of 1 tasks of kafka-demo (" in seen.text
             assert "text=asked-for" in seen.text
             seen.type("n\n")
             assert seen.end() == 1

@@ -9,8 +9,8 @@ import typer
 from backroom.cli import exits
 from backroom.cli.calls import Record
 from backroom.cli.durations import seconds_of
-from backroom.cli.exits import TooManyMatches
-from backroom.cli.output import Column, warn
+from backroom.cli.exits import TooManyMatches, WrongInstance
+from backroom.cli.output import Column, printable, warn
 from backroom.cli.progress import progress
 from backroom.cli.sentences import tell
 from backroom.cli.session import Session
@@ -46,7 +46,11 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def act_on_matching(session: Session, wanted: Wanted, deed: Deed) -> None:
-    """Raises TooManyMatches, and typer.Exit with the outcome of the bulk task."""
+    """Raises TooManyMatches, WrongInstance, and typer.Exit with the outcome of the bulk task.
+
+    What matches is counted for a person who is asked. With --yes, and with a token that was said,
+    it isn't: the same run again must ask the same of the server, whatever is left to do.
+    """
     timeout_s = seconds_of(deed.timeout, "--timeout")
     _check_states(wanted.state, deed.action)
     if not deed.is_sure:
@@ -55,22 +59,58 @@ def act_on_matching(session: Session, wanted: Wanted, deed: Deed) -> None:
     matching = {
         "state": ",".join(STATES[deed.action]),
         "kind": KINDS,
-        **search_query(session, wanted),
+        **search_query(session, _scoped(session, wanted)),
     }
-    count = _count(session, matching, 1 if deed.is_sure else BULK_MOST + 1)
-    if not count:
+    is_counted = not (deed.is_sure or session.calls.is_repeatable)
+    count = _count(session, matching) if is_counted else None
+    if count == 0:
+        _tell_nothing(session)
+        return
+    _confirm(session, wanted, matching, deed, count)
+    task_id = _submitted(session, matching, deed, count)
+    warn(tell("task", id=task_id))
+    if deed.is_awaited:
+        _await(session, task_id, timeout_s)
+    else:
+        _tell_submitted(session, session.calls.full_task(task_id))
+
+
+def _scoped(session: Session, wanted: Wanted) -> Wanted:
+    """Of one instance, unless all of them are said. Raises WrongInstance."""
+    if wanted.is_every_instance:
+        return wanted
+    try:
+        instance_id = session.instance(wanted.instance)
+    except WrongInstance as error:
+        if wanted.instance or session.instance_id:
+            raise
+        raise WrongInstance(str(error) + tell("hint all instances")) from None
+    return msgspec.structs.replace(wanted, instance=instance_id)
+
+
+def _confirm(
+    session: Session, wanted: Wanted, matching: Mapping[str, str], deed: Deed, count: int | None
+) -> None:
+    """`count` None: nobody has counted."""
+    if deed.is_sure:
+        return
+    instance_id = matching.get("instance_id")
+    scope = tell("all instances")
+    if instance_id is not None:
+        named = wanted.instance or session.instance_id or instance_id
+        scope = named if named == instance_id else tell("one instance", name=named, id=instance_id)
+    said = [f"{name}={text}" for name, text in matching.items() if name != "instance_id"]
+    tasks = tell("all matching tasks") if count is None else tell("so many tasks", count=count)
+    question = tell(QUESTIONS[deed.action], tasks=tasks, scope=scope, filter=", ".join(said))
+    session.confirm(printable(question), is_sure=False)
+
+
+def _tell_nothing(session: Session) -> None:
+    if session.output.is_for_programs:
+        counts = {"matched": 0, "done": 0, "skipped": 0}
+        session.output.document({"task_id": None, **counts, "reasons": []})
+    else:
         warn(tell("none"))
-        return
-    if count > BULK_MOST:
-        raise TooManyMatches(tell("too many matches", most=BULK_MOST))
-    said = ", ".join(f"{name}={text}" for name, text in matching.items())
-    session.confirm(tell(QUESTIONS[deed.action], count=count, filter=said), is_sure=deed.is_sure)
-    task_id = _submitted(session, matching, deed)
-    if not deed.is_awaited:
-        row = {"task_id": task_id, "matched": _matched(session.calls.full_task(task_id))}
-        session.output.rows([row], SUBMITTED_COLUMNS)
-        return
-    _await(session, task_id, timeout_s)
 
 
 def _check_states(state: str | None, action: str) -> None:
@@ -79,24 +119,27 @@ def _check_states(state: str | None, action: str) -> None:
         raise typer.BadParameter(f"may be {' or '.join(STATES[action])} here", param_hint="--state")
 
 
-def _count(session: Session, matching: Mapping[str, str], most: int) -> int:
-    """Of all that match, as far as `most`."""
+def _count(session: Session, matching: Mapping[str, str]) -> int:
+    """Of all that match. Raises TooManyMatches."""
     count = 0
     with progress("tasks") as seen:
-        for page, _has_more in session.calls.search_pages(matching, most):
+        for page, _has_more in session.calls.search_pages(matching, BULK_MOST + 1):
             count += len(page)
             seen(count)
-            if count >= most:
-                break
+            if count > BULK_MOST:
+                raise TooManyMatches(tell("too many matches", most=BULK_MOST))
     return count
 
 
-def _submitted(session: Session, matching: Mapping[str, str], deed: Deed) -> str:
+def _submitted(session: Session, matching: Mapping[str, str], deed: Deed, count: int | None) -> str:
+    more = deed.more if count is None else {**deed.more, "most": count}
     try:
-        return session.calls.act_on_matching(deed.action, matching, deed.more)
+        return session.calls.act_on_matching(deed.action, matching, more)
     except exits.CallRefused as error:
         if error.status == BAD_REQUEST and f"{BULK_MOST} tasks" in str(error):
             raise TooManyMatches(tell("too many matches", most=BULK_MOST)) from None
+        if error.status == BAD_REQUEST and f"most is {count}," in str(error):
+            raise TooManyMatches(tell("more than confirmed", count=count)) from None
         raise
 
 
@@ -112,11 +155,27 @@ def _await(session: Session, task_id: str, timeout_s: float | None) -> None:
         raise typer.Exit(code)
 
 
+def _tell_submitted(session: Session, record: Record) -> None:
+    if session.output.is_for_programs:
+        session.output.document(_document(record))
+    else:
+        row = {"task_id": record["id"], "matched": _matched(record)}
+        session.output.rows([row], SUBMITTED_COLUMNS)
+        if row["matched"] == 0:
+            warn(tell("none"))
+
+
+def _document(record: Record) -> dict[str, Any]:
+    told = {name: record[name] for name in ("name", "state")}
+    return {"task_id": record["id"], **told, **_tally(record)}
+
+
 def _tell(session: Session, record: Record) -> None:
     tally = _tally(record)
     if session.output.is_for_programs:
-        told = {name: record[name] for name in ("name", "state")}
-        session.output.document({"task_id": record["id"], **told, **tally})
+        session.output.document(_document(record))
+    elif tally["matched"] == 0:
+        warn(tell("none"))
     elif tally["done"] is not None:
         typer.echo(
             tell("bulk done", done=tally["done"], count=tally["matched"], skipped=tally["skipped"])

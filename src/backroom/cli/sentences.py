@@ -127,6 +127,14 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "either --instance or --all-instances",
         "--instance 与 --all-instances 只能选其一",
     ),
+    "hint all instances": (
+        "; --all-instances means the whole project",
+        "；--all-instances 表示整个项目",
+    ),
+    "not its instance": (
+        "{id} is not a task of {instance}",
+        "{id} 不是 {instance} 的任务",
+    ),
     # what came of it
     "more": (
         "{shown} of {total}; all of them: --all",
@@ -192,6 +200,10 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "more than {most} tasks match, the most for one go: narrow it, as by --from and --to",
         "匹配的任务超过单次上限 {most} 个：请缩小范围，例如用 --from 和 --to",
     ),
+    "more than confirmed": (
+        "more than the {count} tasks that were confirmed match now; nothing was changed",
+        "现在匹配的任务多于已确认的 {count} 个，未做任何更改",
+    ),
     "exported": ("{count} tasks", "{count} 个任务"),
     # before something is lost
     "confirm": ("{what} Go on?", "{what} 是否继续？"),
@@ -208,17 +220,21 @@ SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
         "这会永久删除 {count} 个任务的记录，但不会停止任何任务。",
     ),
     "confirm bulk cancel": (
-        "This cancels {count} tasks ({filter}); those that have begun are asked to stop.",
-        "这会取消 {count} 个任务（{filter}），已开始的任务会被要求停止。",
+        "This cancels {tasks} of {scope} ({filter}); those that have begun are asked to stop.",
+        "这会取消{scope}的{tasks}（{filter}），已开始的任务会被要求停止。",
     ),
     "confirm bulk retry": (
-        "This does {count} tasks again ({filter}), each as a new task.",
-        "这会重试 {count} 个任务（{filter}），每个都作为新任务执行。",
+        "This does {tasks} of {scope} again ({filter}), each as a new task.",
+        "这会重试{scope}的{tasks}（{filter}），每个都作为新任务执行。",
     ),
     "confirm bulk delete": (
-        "This deletes the records of {count} tasks ({filter}) for ever.",
-        "这会永久删除 {count} 个任务（{filter}）的记录。",
+        "This deletes the records of {tasks} of {scope} ({filter}) for ever.",
+        "这会永久删除{scope}的{tasks}（{filter}）的记录。",
     ),
+    "so many tasks": ("{count} tasks", " {count} 个任务"),
+    "all matching tasks": ("all matching tasks", "所有匹配的任务"),
+    "all instances": ("all instances", "所有实例"),
+    "one instance": ("{name} ({id})", "实例 {name}（{id}）"),
     "needs yes": ("not a terminal: say --yes to go on", "不是终端：确认执行请加 --yes"),
     "not confirmed": ("nothing was changed", "未做任何更改"),
     # doctor

@@ -6,7 +6,7 @@ import typer
 
 from backroom.cli.calls import Record
 from backroom.cli.durations import seconds_of
-from backroom.cli.exits import CANCELLED, SUCCEEDED
+from backroom.cli.exits import CANCELLED, SUCCEEDED, WrongInstance
 from backroom.cli.output import Column
 from backroom.cli.sentences import tell
 from backroom.cli.session import Session
@@ -74,5 +74,7 @@ def delete_tasks(
 def _whereabouts(session: Session, task_id: str, instance: str | None) -> tuple[str, bool]:
     if session.calls.client.is_backroom:
         record = session.calls.full_task(task_id)
+        if instance is not None and session.instance(instance) != record["instance_id"]:
+            raise WrongInstance(tell("not its instance", id=task_id, instance=instance))
         return record["instance_id"], record["kind"] == "scheduled"
     return session.instance(instance), False

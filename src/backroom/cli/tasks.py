@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from backroom.cli.nonempty import nonempty, nonempty_list
 from backroom.cli.session import Instance, Session, asks
 
 if TYPE_CHECKING:
@@ -29,17 +30,69 @@ Interval = Annotated[
     ),
 ]
 State = Annotated[
-    str | None, typer.Option(metavar="STATES", help="waiting,running,succeeded,failed,cancelled")
+    str | None,
+    typer.Option(
+        metavar="STATES",
+        help="waiting,running,succeeded,failed,cancelled",
+        callback=nonempty_list,
+    ),
 ]
-Name = Annotated[str | None, typer.Option(metavar="NAMES", help="Of these names, by commas.")]
-User = Annotated[str | None, typer.Option(metavar="USER", help="Asked for by this user.")]
-Kind = Annotated[str | None, typer.Option(metavar="KINDS", help="background,scheduled,bulk")]
-Text = Annotated[str | None, typer.Option(metavar="TEXT", help="With this text in the params.")]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAMES", help="Of these names, by commas.", callback=nonempty_list),
+]
+User = Annotated[
+    str | None, typer.Option(metavar="USER", help="Asked for by this user.", callback=nonempty)
+]
+Kind = Annotated[
+    str | None,
+    typer.Option(metavar="KINDS", help="background,scheduled,bulk", callback=nonempty_list),
+]
+Text = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="With this text in the params.", callback=nonempty),
+]
 Since = Annotated[
     str | None,
-    typer.Option("--from", metavar="TIME", help="Asked for since then, UTC if not said."),
+    typer.Option(
+        "--from", metavar="TIME", help="Asked for since then, UTC if not said.", callback=nonempty
+    ),
 ]
-Until = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Asked for until then.")]
+Until = Annotated[
+    str | None,
+    typer.Option("--to", metavar="TIME", help="Asked for until then.", callback=nonempty),
+]
+OneOrAll = Annotated[
+    str | None,
+    typer.Option(
+        "--instance",
+        "-i",
+        metavar="ID|NAME",
+        callback=nonempty,
+        help="Of this instance. [default: $BACKROOM_INSTANCE_ID, else all]",
+    ),
+]
+OnlyOne = Annotated[
+    str | None,
+    typer.Option(
+        "--instance",
+        "-i",
+        metavar="ID|NAME",
+        callback=nonempty,
+        help="Of this instance. [default: all]",
+    ),
+]
+OfMatching = Annotated[
+    str | None,
+    typer.Option(
+        "--instance",
+        "-i",
+        metavar="ID|NAME",
+        callback=nonempty,
+        help="With --matching: of this instance. "
+        "[default: $BACKROOM_INSTANCE_ID, else the only one; or say --all-instances]",
+    ),
+]
 EveryInstance = Annotated[bool, typer.Option("--all-instances", "-A", help="Of the whole project.")]
 SomeIds = Annotated[
     list[str] | None, typer.Argument(metavar="[TASK]...", help="Ids.", show_default=False)
@@ -57,10 +110,15 @@ class Choice(NamedTuple):
         found: str | None = self.filters["instance"]
         return found
 
-    def ids(self, said: list[str] | None) -> list[str]:
-        """Empty for all that match. Raises typer.BadParameter."""
+    def ids(self, said: list[str] | None, *, with_instance: bool = False) -> list[str]:
+        """Empty for all that match. `with_instance`: --instance may be said beside ids.
+
+        Raises typer.BadParameter.
+        """
         if self.is_matching and said:
             raise typer.BadParameter("say ids or filters, not both", param_hint="TASK, --matching")
+        if said and self.instance is not None and not with_instance:
+            raise typer.BadParameter("an id alone says which", param_hint="--instance")
         if not self.is_matching and not said:
             raise typer.BadParameter("say ids, or --matching", param_hint="TASK")
         return said or []
@@ -73,7 +131,7 @@ def _choice(  # noqa: PLR0913  one parameter a flag
             "--matching", help="All that the filters find, 10,000 at most, by one bulk task."
         ),
     ] = False,
-    instance: Instance = None,
+    instance: OfMatching = None,
     every_instance: EveryInstance = False,
     state: State = None,
     name: Name = None,
@@ -108,7 +166,7 @@ def _act_on_matching(session: Session, choice: Choice, deed: "Deed") -> None:
 @asks()
 def list_(  # noqa: PLR0913  one parameter a flag
     session: Session,
-    instance: Instance = None,
+    instance: OneOrAll = None,
     every_instance: EveryInstance = False,
     state: State = None,
     name: Name = None,
@@ -123,7 +181,8 @@ def list_(  # noqa: PLR0913  one parameter a flag
     """List background tasks, newest first.
 
     Of one instance, by the official call. With --state, --name, --user, --kind, --text or
-    --all-instances, and where no instance is known, by the native API's search.
+    --all-instances, and where no instance is known, by the native API's search. A server without
+    it needs one: said, of $BACKROOM_INSTANCE_ID, or the only one.
     """
     from backroom.cli.task_lists import Wanted, list_tasks  # noqa: PLC0415
 
@@ -190,7 +249,7 @@ def watch(  # noqa: PLR0913  one parameter a flag
             show_default=False,
         ),
     ] = None,
-    instance: Instance = None,
+    instance: OnlyOne = None,
     compact: Compact = False,
     fail_fast: FailFast = False,
     timeout: Timeout = None,
@@ -199,7 +258,8 @@ def watch(  # noqa: PLR0913  one parameter a flag
     """Watch tasks live: a line for each change where `wait` has one for each end.
 
     With ids it ends when they have, as `wait` does. Without, it goes on until Ctrl-C. With
-    -o json it prints a JSON line for each change.
+    -o json it prints a JSON line for each change. A server without the native API needs an
+    instance: said, or of $BACKROOM_INSTANCE_ID.
     """
     from backroom.cli.durations import seconds_of  # noqa: PLC0415
     from backroom.cli.waiting import Manner, wait_for  # noqa: PLC0415
@@ -288,20 +348,19 @@ def delete(
     choice: Choice,
     tasks: SomeIds = None,
     yes: Yes = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="With --matching: don't wait for its bulk task.")
-    ] = False,
+    wait: Waits = None,
     timeout: Timeout = None,
 ) -> None:
     """Delete the records of tasks that have ended. It stops and undoes nothing.
 
-    With --matching by the native API only.
+    With --matching by the native API only, and it waits for the bulk task. Ids are done with at
+    once. Against the real service an id goes with --instance.
     """
-    ids = choice.ids(tasks)
+    ids = choice.ids(tasks, with_instance=True)
     if choice.is_matching:
         from backroom.cli.matching import Deed  # noqa: PLC0415
 
-        deed = Deed(action="delete", is_sure=yes, is_awaited=not no_wait, timeout=timeout)
+        deed = Deed(action="delete", is_sure=yes, is_awaited=wait is not False, timeout=timeout)
         _act_on_matching(session, choice, deed)
         return
     from backroom.cli.task_actions import delete_tasks  # noqa: PLC0415
@@ -315,7 +374,7 @@ def delete(
 @asks(prints=False)
 def export(  # noqa: PLR0913  one parameter a flag
     session: Session,
-    instance: Instance = None,
+    instance: OnlyOne = None,
     state: State = None,
     name: Name = None,
     user: User = None,
