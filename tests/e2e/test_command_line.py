@@ -271,7 +271,7 @@ class TestKeys:
         ("ak", "sk", "project", "code", "said"),
         [
             ("A B", "long-enough-1", None, 1, "access_key"),
-            ("", "long-enough-1", None, 1, "access_key"),
+            ("", "long-enough-1", None, 2, "--ak"),
             ("OK", "short", None, 1, "secret_key"),
             ("OK", "", None, 2, "--sk"),
             ("OK", "long-enough-1", "f" * 32, 1, "project"),
