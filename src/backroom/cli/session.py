@@ -22,15 +22,14 @@ from backroom.cli.sentences import LANGUAGES, choose, tell
 if TYPE_CHECKING:
     from backroom.cli.calls import Calls
 
+
+def instance_option(text: str) -> Any:
+    return typer.Option("--instance", "-i", metavar="ID|NAME", help=text, callback=nonempty)
+
+
 Instance = Annotated[
     str | None,
-    typer.Option(
-        "--instance",
-        "-i",
-        metavar="ID|NAME",
-        help="Of this instance. [default: $BACKROOM_INSTANCE_ID, else the only one]",
-        callback=nonempty,
-    ),
+    instance_option("Of this instance. [default: $BACKROOM_INSTANCE_ID, else the only one]"),
 ]
 
 OutputFormat = Annotated[Format, typer.Option("--output", "-o", help="For people or for programs.")]

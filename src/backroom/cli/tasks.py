@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from backroom.cli.nonempty import nonempty, nonempty_list
-from backroom.cli.session import Instance, Session, asks
+from backroom.cli.session import Instance, Session, asks, instance_option
 
 if TYPE_CHECKING:
     from backroom.cli.matching import Deed
@@ -64,33 +64,14 @@ Until = Annotated[
 ]
 OneOrAll = Annotated[
     str | None,
-    typer.Option(
-        "--instance",
-        "-i",
-        metavar="ID|NAME",
-        callback=nonempty,
-        help="Of this instance. [default: $BACKROOM_INSTANCE_ID, else all]",
-    ),
+    instance_option("Of this instance. [default: $BACKROOM_INSTANCE_ID, else all]"),
 ]
-OnlyOne = Annotated[
-    str | None,
-    typer.Option(
-        "--instance",
-        "-i",
-        metavar="ID|NAME",
-        callback=nonempty,
-        help="Of this instance. [default: all]",
-    ),
-]
+OnlyOne = Annotated[str | None, instance_option("Of this instance. [default: all]")]
 OfMatching = Annotated[
     str | None,
-    typer.Option(
-        "--instance",
-        "-i",
-        metavar="ID|NAME",
-        callback=nonempty,
-        help="With --matching: of this instance. "
-        "[default: $BACKROOM_INSTANCE_ID, else the only one; or say --all-instances]",
+    instance_option(
+        "With --matching: of this instance. "
+        "[default: $BACKROOM_INSTANCE_ID, else the only one; or say --all-instances]"
     ),
 ]
 EveryInstance = Annotated[bool, typer.Option("--all-instances", "-A", help="Of the whole project.")]
