@@ -12,7 +12,6 @@ import shutil
 import statistics
 import sys
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from bench.dbos_subject import DbosSubject
 from bench.marks import Marks
 from bench.measures import LEASE_S
 from bench.procrastinate_subject import ProcrastinateSubject
-from bench.report import Ratio, figure, keep_section, parser, ratio_table, say
+from bench.report import Ratio, Results, figure, keep_section, over, parser, ratio_table, say
 from bench.subjects import CONNECTIONS, ROOT, SLOTS, Subject
 
 HEADING = "## Engine"
@@ -69,25 +68,6 @@ SMALL = Sizes(
     lanes=100, few_queued=300, few_lanes=30, drained=300, one_lane=30, spare=10, scheduled=20,
     idle_s=2.0, held=50,
 )  # fmt: skip
-
-
-@dataclass
-class Results:
-    """`figures[what, subject]` has one figure a round."""
-
-    figures: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, what: str, subject: str, value: float) -> None:
-        self.figures[what, subject].append(value)
-        say(f"  {subject}: {what} {figure(value)}")
-
-    def median(self, what: str, subject: str) -> float | None:
-        rounds = self.figures.get((what, subject))
-        return statistics.median(rounds) if rounds else None
-
-    def ratio(self, what: str, subject: str, other: str) -> float | None:
-        mine, theirs = self.median(what, subject), self.median(what, other)
-        return None if mine is None or theirs is None else mine / theirs
 
 
 @dataclass
@@ -263,8 +243,8 @@ def ratios(results: Results) -> list[Ratio]:
         few, many = (results.median(f"drained per s, {which}", name) for which in ("few", "many"))
         idle, fresh = (results.median(what, name) for what in ("idle start, ms", "fresh start, ms"))
         made += [
-            Ratio(f"drain rate with many queued / with few, {name}", _over(many, few), least=0.8),
-            Ratio(f"start on a fresh instance then / idle, {name}", _over(fresh, idle), most=3),
+            Ratio(f"drain rate with many queued / with few, {name}", over(many, few), least=0.8),
+            Ratio(f"start on a fresh instance then / idle, {name}", over(fresh, idle), most=3),
             Ratio(
                 f"scheduled start after its time, p99, ms, {name}",
                 results.median("late p99, ms", name), most=50,
@@ -276,10 +256,6 @@ def ratios(results: Results) -> list[Ratio]:
             ),
         ]  # fmt: skip
     return made
-
-
-def _over(mine: float | None, theirs: float | None) -> float | None:
-    return None if mine is None or theirs is None else mine / theirs
 
 
 def report(bench: Bench, made: list[Ratio], took_s: float) -> str:

@@ -10,15 +10,13 @@ import contextlib
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import quote
@@ -30,7 +28,7 @@ from botocore.credentials import Credentials
 
 from bench.load import rss_mb
 from bench.one_client import OneClient, one_processor
-from bench.report import Ratio, figure, keep_section, ratio_table
+from bench.report import Ratio, Results, figure, keep_section, over, parser, ratio_table, say
 from bench.show import BACKROOM, ROOT, bare_hello, free_port
 from bench.signer import signed_get
 
@@ -67,24 +65,6 @@ class Sizes:
 
 
 SMALL = Sizes(requests=300, peer_requests=30, repeats=3)
-
-
-@dataclass
-class Results:
-    """One figure a round for each subject and what was measured of it."""
-
-    figures: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, subject: str, what: str, value: float) -> None:
-        self.figures[subject, what].append(value)
-        _say(f"  {subject}: {what} {figure(value)}")
-
-    def median(self, subject: str, what: str) -> float:
-        return statistics.median(self.figures[subject, what])
-
-    def spread(self, subject: str, what: str) -> str:
-        rounds = self.figures[subject, what]
-        return f"{figure(min(rounds))} to {figure(max(rounds))}"
 
 
 @contextmanager
@@ -181,21 +161,21 @@ def measure(sizes: Sizes, rounds: int) -> Results:
     results = Results()
     subjects = {OURS: (backroom, sizes.requests), MOTO: (moto, sizes.peer_requests)}
     for number in range(rounds):
-        _say(f"round {number + 1} of {rounds}")
+        say(f"round {number + 1} of {rounds}")
         for name, (serving, count) in subjects.items():
             with (
                 tempfile.TemporaryDirectory() as folder,
                 serving(Path(folder)) as (took_s, pid, port, requests),
             ):
-                results.add(name, "start, s", took_s)
-                results.add(name, "RSS at first, MB", rss_mb(pid))
+                results.add("start, s", name, took_s)
+                results.add("RSS at first, MB", name, rss_mb(pid))
                 _ask(results, name, (port, pid), requests, count)
-                results.add(name, "RSS after all requests, MB", rss_mb(pid))
+                results.add("RSS after all requests, MB", name, rss_mb(pid))
                 if name == OURS:
                     _ask_hello(results, requests["instance"], count)
         for what, (wall_ms, cpu_ms) in _in_process(sizes.repeats).items():
-            results.add(f"{what}, ms", "wall", wall_ms)
-            results.add(f"{what}, ms", "CPU", cpu_ms)
+            results.add("wall", f"{what}, ms", wall_ms)
+            results.add("CPU", f"{what}, ms", cpu_ms)
     return results
 
 
@@ -205,10 +185,10 @@ def _ask(
     """Of `server`, a port and a process: where the scheduler puts it, then on one processor."""
     port, pid = server
     for what, request in requests.items():
-        results.add(name, what + ANYWHERE, _per_s(port, request, count))
+        results.add(what + ANYWHERE, name, _per_s(port, request, count))
     with one_processor(pid):
         for what, request in requests.items():
-            results.add(name, what, _per_s(port, request, count))
+            results.add(what, name, _per_s(port, request, count))
 
 
 def _ask_hello(results: Results, request: bytes, count: int) -> None:
@@ -234,22 +214,19 @@ def _in_process(repeats: int) -> dict[str, tuple[float, float]]:
 
 
 def ratios(results: Results) -> list[Ratio]:
-    def over(what: str, other: str = "") -> float:
-        return results.median(OURS, what) / results.median(MOTO, other or what)
-
-    described, rss = "describe_cluster_v2", "RSS after all requests, MB"
-    started = 1 / over("start, s")
+    theirs, rss = results.median("describe_cluster_v2", MOTO), "RSS after all requests, MB"
+    started = results.ratio("start, s", MOTO, OURS)
     return [
         Ratio(
             "requests per second, instance shown / moto's cluster described",
-            over("instance", described), least=20,
+            over(results.median("instance", OURS), theirs), least=20,
         ),
         Ratio(
             "requests per second, task shown / moto's cluster described",
-            over("task", described), least=20,
+            over(results.median("task", OURS), theirs), least=20,
         ),
         Ratio("start to the first answer, moto / backroom", started, least=3),
-        Ratio("RSS after all requests, backroom / moto", over(rss), most=1),
+        Ratio("RSS after all requests, backroom / moto", results.ratio(rss, OURS, MOTO), most=1),
     ]  # fmt: skip
 
 
@@ -275,8 +252,8 @@ def report(results: Results, made: list[Ratio], rounds: int) -> str:
             "| subject | call | requests per second, one client | of the rounds, least to most |",
             "|---|---|---|---|",
             *(
-                f"| {name} | {what} | {figure(results.median(name, what))} | "
-                f"{results.spread(name, what)} |"
+                f"| {name} | {what} | {figure(results.median(what, name))} | "
+                f"{results.spread(what, name)} |"
                 for name, whats in calls.items()
                 for what in (*whats, *(one + ANYWHERE for one in whats))
             ),
@@ -284,16 +261,16 @@ def report(results: Results, made: list[Ratio], rounds: int) -> str:
             f"| | {OURS} | {MOTO} |",
             "|---|---|---|",
             *(
-                f"| {what} | {figure(results.median(OURS, what))} | "
-                f"{figure(results.median(MOTO, what))} |"
+                f"| {what} | {figure(results.median(what, OURS))} | "
+                f"{figure(results.median(what, MOTO))} |"
                 for what in measured
             ),
             "",
             "| in a test's process | wall, ms | CPU, ms | budget of a quiet machine, ms |",
             "|---|---|---|---|",
             *(
-                f"| {title} | {figure(results.median(f'{what}, ms', 'wall'))} | "
-                f"{figure(results.median(f'{what}, ms', 'CPU'))} | {budget} |"
+                f"| {title} | {figure(results.median('wall', f'{what}, ms'))} | "
+                f"{figure(results.median('CPU', f'{what}, ms'))} | {budget} |"
                 for what, (title, budget) in BUDGETS_MS.items()
             ),
             "",
@@ -328,22 +305,15 @@ def main() -> int:
     print(text)
     if options.keep:
         keep_section(text)
-        _say("kept in docs/benchmarks.md")
+        say("kept in docs/benchmarks.md")
     return 0 if all(ratio.is_kept for ratio in made) else 1
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="./run bench kit", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="how often all is measured in turn [7]")
-    parser.add_argument("--small", action="store_true", help="seconds, and figures mean little")
-    parser.add_argument(
-        "--keep", action="store_true", help="write its section of docs/benchmarks.md"
-    )
-    return parser.parse_args()
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    options = parser("kit", __doc__)
+    options.add_argument("--rounds", type=int, help="how often all is measured in turn [7]")
+    options.add_argument("--small", action="store_true", help="seconds, and figures mean little")
+    return options.parse_args()
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 import argparse
 import re
+import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 REPORT = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -35,6 +37,32 @@ class Ratio:
         if self.value is None:
             return "**not measured**"
         return "kept" if self.is_kept else "**missed**"
+
+
+@dataclass
+class Results:
+    """`figures[what, subject]` has one figure a round."""
+
+    figures: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, what: str, subject: str, value: float) -> None:
+        self.figures[what, subject].append(value)
+        say(f"  {subject}: {what} {figure(value)}")
+
+    def median(self, what: str, subject: str) -> float | None:
+        rounds = self.figures.get((what, subject))
+        return statistics.median(rounds) if rounds else None
+
+    def spread(self, what: str, subject: str) -> str:
+        rounds = self.figures[what, subject]
+        return f"{figure(min(rounds))} to {figure(max(rounds))}"
+
+    def ratio(self, what: str, subject: str, other: str) -> float | None:
+        return over(self.median(what, subject), self.median(what, other))
+
+
+def over(mine: float | None, theirs: float | None) -> float | None:
+    return None if mine is None or theirs is None else mine / theirs
 
 
 def ratio_table(ratios: Iterable[Ratio]) -> list[str]:
