@@ -49,6 +49,7 @@ from backroom.emulator.faults import Faults
 from backroom.emulator.seeding import Seeding
 from backroom.emulator.transitions import Transitions
 from backroom.engine.surroundings import Surroundings
+from backroom.engine.wakeup import Wakeup
 from backroom.operations.operation import as_it_is as same_step
 from backroom.platforms.simulated import AT_ONCE, SimulatedPlatform
 from backroom.platforms.simulated_kafka import KafkaTimings, SimulatedKafka
@@ -144,7 +145,7 @@ class Backroom(msgspec.Struct, frozen=True):
     application: Application
     table: RouteTable
     around: Surroundings
-    wakeup: asyncio.Event
+    wakeup: Wakeup
     opened: Within
     alone: Within
     close: Callable[[], None]
@@ -162,7 +163,7 @@ def assemble(
     _refuse_unfit_emulator(settings)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     _require_not_emptied(settings)
-    wakeup, stopping = asyncio.Event(), asyncio.Event()
+    wakeup, stopping = Wakeup(), asyncio.Event()
     vault = FileVault(settings.data / KEY_FILE)
     make = _postgres_stores if is_shared(settings) else _sqlite_stores
     stores = make(settings, clock, vault, wakeup)
@@ -470,7 +471,7 @@ def shown_database(settings: Settings) -> str | None:
 
 
 def _sqlite_stores(
-    settings: Settings, clock: Clock | None, vault: Vault, wakeup: asyncio.Event
+    settings: Settings, clock: Clock | None, vault: Vault, wakeup: Wakeup
 ) -> _Stores:
     clock = clock or SystemClock()
     database = _database(settings)
@@ -493,7 +494,9 @@ def _sqlite_stores(
 
     return _Stores(
         clock=clock,
-        tasks=SqliteTaskStore(reader, writer, wakeup.set, journal.ring, is_alone=in_memory),
+        tasks=SqliteTaskStore(
+            reader, writer, wakeup.set, journal.ring, on_new=wakeup.came, is_alone=in_memory
+        ),
         finder=SqliteTaskFinder(reader, writer),
         figures=SqliteTaskFigures(reader),
         journal=journal,
@@ -541,7 +544,7 @@ def _require_not_emptied(settings: Settings) -> None:
 
 
 def _postgres_stores(
-    settings: Settings, clock: Clock | None, vault: Vault, wakeup: asyncio.Event
+    settings: Settings, clock: Clock | None, vault: Vault, wakeup: Wakeup
 ) -> _Stores:
     from backroom.store.postgres_stores import (  # noqa: PLC0415  asyncpg: 50 ms of every start
         OtherKey,

@@ -5,7 +5,7 @@ what a real Kafka, and a database shared by many processes, can keep.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -76,16 +76,17 @@ class TaskStore(Protocol):
 
     async def history(self, task_id: TaskId) -> History: ...
 
-    async def claim(
+    def claim(
         self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
-    ) -> list[Task]:
+    ) -> Awaitable[list[Task]]:
         """Take up to `limit` lanes that are ready, and claim the task at their head.
 
         Oldest first; a lane that had nothing to do counts as ready a minute before it was. And
         those of the `spare` next that had nothing to do.
 
         Two workers never get the same lane. A claim is a beat too: who took a task is not taken
-        for dead before its next beat lands. Costs the same however many tasks are queued.
+        for dead before its next beat lands. Costs the same however many tasks are queued. Begun by
+        the call, not when it is awaited.
         """
 
     async def next_due(self) -> datetime | None:

@@ -92,7 +92,7 @@ def test_the_instance_shows_the_task_that_is_next_when_several_wait(world):
     world.bind(**ON)
     world.bind(**OFF)
     assert world.shown_instance()["task"]["name"] == "bindInstancePublicIp"
-    world.do(world.backroom.tasks.claim("other", 1, world.clock.now()))
+    world.do(world.claim("other"))
     assert world.shown_instance()["task"]["name"] == "bindInstancePublicIp"
 
 

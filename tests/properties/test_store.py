@@ -123,7 +123,11 @@ class Store(RuleBasedStateMachine):
             for lane in self.lanes.values()
             if lane.queue and lane.holder is None and max(lane.turn_at, lane.ready_at) <= self.now
         )
-        claimed = self.do(self.store.claim(worker, limit, self.now))
+
+        async def claim():
+            return await self.store.claim(worker, limit, self.now)
+
+        claimed = self.do(claim())
         assert [self.lanes[task.lane].turn_at for task in claimed] == ready[:limit]
         for task in claimed:
             lane = self.lanes[task.lane]

@@ -304,7 +304,10 @@ class World:
 
     def begin(self) -> None:
         """A worker has claimed what is due, and has not come to its first step yet."""
-        self.begun = self.do(self.backroom.tasks.claim(WORKER, 64, self.clock.now()))
+        self.begun = self.do(self.claim())
+
+    async def claim(self, worker: WorkerId = WORKER) -> list[Task]:
+        return await self.backroom.tasks.claim(worker, 64, self.clock.now())
 
     def run_round(self) -> int:
         """What is due now, each until it ends or waits. Returns how many attempts there were."""
@@ -316,7 +319,7 @@ class World:
 
     async def _round(self) -> int:
         begun, self.begun = self.begun, []
-        claimed = begun + await self.backroom.tasks.claim(WORKER, 64, self.clock.now())
+        claimed = begun + await self.claim()
         for task in claimed:
             await Attempt(task, self.backroom.around).run()
         return len(claimed)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
@@ -12,6 +13,7 @@ from backroom.domain.ids import TaskId, WorkerId
 from backroom.domain.task import Task
 from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
+from backroom.engine.wakeup import Wakeup
 
 SLOTS = 64  # tasks at once: they wait for brokers, not for the processor
 SLOTS_PER_SPARE = 8  # for so many slots there is one more, for who comes anew (docs/adr/0026)
@@ -24,28 +26,28 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """`wakeup` is set whenever a lane may have become ready or a slot is free.
-
-    `poll_s` None: there is no safety net. For virtual time, where it would be a busy loop.
-    """
+    """`poll_s` None: there is no safety net. For virtual time, where it would be a busy loop."""
 
     def __init__(
         self,
         worker_id: WorkerId,
         around: Surroundings,
-        wakeup: asyncio.Event,
+        wakeup: Wakeup,
         slots: int = SLOTS,
         poll_s: float | None = POLL_S,
     ) -> None:
         self.id = worker_id
         self._poll_s = poll_s
         self._loop: asyncio.Task[None] | None = None
-        self._claiming = asyncio.Lock()
+        self._claiming = asyncio.Lock()  # the loop's own claim; `welcome` has one beside it
+        self._welcoming: asyncio.Future[list[Task]] | None = None
+        self._asked = 0  # places that claims under way may fill
         self._around = around
         self._wakeup = wakeup
         self._slots = slots
         self._running: dict[asyncio.Task[None], TaskId] = {}
         self._is_recovered = False
+        wakeup.tell(self.welcome)
 
     async def run(self) -> None:
         """Until `stopping` is set; then what runs is left to finish its current step."""
@@ -55,6 +57,7 @@ class Worker:
             try:
                 async with self._claiming:
                     if not self._is_recovered:
+                        await self._welcomed()
                         await self.recover()
                         self._is_recovered = True
                     claimed = await self.round()
@@ -69,6 +72,7 @@ class Worker:
                 self._is_recovered = False
                 due_at = self._around.clock.now() + timedelta(seconds=STORE_RETRY_S)
             await self._around.clock.wait(self._wakeup, self._until(due_at))
+        await self._welcomed()
 
     def _until(self, due_at: datetime | None) -> datetime | None:
         if self._poll_s is None:
@@ -83,6 +87,8 @@ class Worker:
         """
         if self._loop is None or self._wakeup.is_set() or self._loop.get_name() not in waiting:
             return False
+        if self._welcoming is not None:
+            return False
         return not self._running or all(one.get_name() in waiting for one in self._running)
 
     @asynccontextmanager
@@ -92,6 +98,8 @@ class Worker:
         For somebody who replaces all that is stored.
         """
         async with self._claiming:
+            self._is_recovered = False  # what is stored then may be held by this worker
+            await self._welcomed()
             for running in self._running:
                 running.cancel()
             if self._running:
@@ -99,7 +107,6 @@ class Worker:
             try:
                 yield
             finally:
-                self._is_recovered = False  # what is stored now may be held by this worker
                 self._wakeup.set()
 
     async def recover(self) -> None:
@@ -111,17 +118,52 @@ class Worker:
     async def round(self) -> int:
         """Claim what there are free slots for, or as much as may be, and start it: how many.
 
-        The spare ones are for tasks on instances that had nothing to do.
+        Of the spare ones, which are for tasks on instances that had nothing to do, half is left to
+        those that come meanwhile.
         """
-        free = self._slots - len(self._running)
+        return len(await self._claim(spare_parts=2))
+
+    def welcome(self) -> bool:
+        """Claim for a task that just came: one that is under way may not see it, or began before.
+
+        False: there is such a claim already, or none may be made. Then it is the loop's turn.
+        """
+        if self._welcoming is not None or not self._is_recovered or self._around.stopping.is_set():
+            return False
+        self._welcoming = self._claim(spare_parts=1)
+        self._welcoming.add_done_callback(self._welcome_ended)
+        return True
+
+    def _welcome_ended(self, welcoming: asyncio.Future[list[Task]]) -> None:
+        self._welcoming = None
+        if not welcoming.cancelled() and (problem := welcoming.exception()) is not None:
+            _log.warning("store away: %s", problem)
+            self._is_recovered = False  # it may have been kept although its answer was lost
+            self._wakeup.set()
+        elif welcoming.cancelled() or len(welcoming.result()) != 1:
+            self._wakeup.set()  # not just the one that came: there is more to see
+
+    async def _welcomed(self) -> None:
+        if self._welcoming is not None:
+            await asyncio.wait({self._welcoming})
+
+    def _claim(self, spare_parts: int) -> asyncio.Future[list[Task]]:
+        free = self._slots - len(self._running) - self._asked
         limit = min(max(0, free), CLAIMED_AT_ONCE)
         spare = max(0, self._slots // SLOTS_PER_SPARE + min(0, free))
-        claimed = await self._around.tasks.claim(
-            self.id, limit, self._around.clock.now(), min(spare, CLAIMED_AT_ONCE - limit)
+        spare = min(-(-spare // spare_parts), CLAIMED_AT_ONCE - limit)
+        self._asked += limit + spare
+        claiming = asyncio.ensure_future(
+            self._around.tasks.claim(self.id, limit, self._around.clock.now(), spare)
         )
-        for task in claimed:
-            self._start(task)
-        return len(claimed)
+        claiming.add_done_callback(partial(self._claimed, limit + spare))
+        return claiming
+
+    def _claimed(self, asked: int, claiming: asyncio.Future[list[Task]]) -> None:
+        self._asked -= asked
+        if not claiming.cancelled() and claiming.exception() is None:
+            for task in claiming.result():
+                self._start(task)
 
     def _start(self, task: Task) -> None:
         running = asyncio.create_task(Attempt(task, self._around).run(), name=f"attempt {task.id}")

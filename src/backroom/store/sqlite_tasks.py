@@ -1,7 +1,7 @@
 """TaskStore on SQLite: reads on the caller's thread, writes through the one Writer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from itertools import repeat
@@ -34,7 +34,8 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 class SqliteTaskStore:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
 
-    Of a submit it is called before the write, too: a claim that comes at once shares its commit.
+    `on_new` is called when a task was given to the writer and is not written yet: a claim that is
+    made by then shares its commit.
     `is_alone`: the reader is also what writes, and the only connection there is.
     """
 
@@ -45,6 +46,7 @@ class SqliteTaskStore:
         on_ready: Callable[[], None],
         on_written: Callable[[], None] = lambda: None,
         *,
+        on_new: Callable[[], None] | None = None,
         is_alone: bool = False,
     ) -> None:
         self._reader = reader
@@ -53,6 +55,7 @@ class SqliteTaskStore:
         self._is_alone = is_alone
         self._writer = writer
         self._on_ready = on_ready
+        self._on_new = on_new or on_ready
         self._on_written = on_written
         self._records = RecordReader(self._read)
         self._coming = 0  # submits under way
@@ -68,7 +71,7 @@ class SqliteTaskStore:
         writing.add_done_callback(partial(self._written, is_new))
         if is_new:
             self._coming += 1
-            self._on_ready()
+            self._on_new()
         await asyncio.shield(writing)  # whoever asked may go: what was written still wakes a worker
 
     def _written(self, is_new: bool, writing: asyncio.Future[tuple[bool, int]]) -> None:
@@ -144,11 +147,11 @@ class SqliteTaskStore:
             )
         return found  # noqa: RET504  left inside the snapshot, mypy sees no return
 
-    async def claim(
+    def claim(
         self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
-    ) -> list[Task]:
+    ) -> Awaitable[list[Task]]:
         if limit + spare <= 0 or not (self._coming or self._is_any_ready(limit, now, spare)):
-            return []
+            return _nothing()
 
         def piece(connection: apsw.Connection) -> list[Task]:
             self._claims += 1
@@ -158,10 +161,13 @@ class SqliteTaskStore:
                 connection.execute(_SQL.beat, (worker_id, stamp(now)))
             return [_claim(connection, rows.task(head), worker_id, now) for head in heads]
 
-        claimed = await self._writer.run(piece, is_urgent=True)
-        if claimed:
+        claiming = self._writer.put(piece, is_urgent=self._coming > 0)
+        claiming.add_done_callback(self._claimed)
+        return claiming
+
+    def _claimed(self, claiming: asyncio.Future[list[Task]]) -> None:
+        if not claiming.cancelled() and claiming.exception() is None and claiming.result():
             self._on_written()
-        return claimed
 
     def _is_any_ready(self, limit: int, now: datetime, spare: int) -> bool:
         has_place = limit > 0
@@ -191,6 +197,10 @@ class SqliteTaskStore:
 
         await self._writer.run(piece)
         self._on_ready()
+
+
+async def _nothing() -> list[Task]:
+    return []
 
 
 def _dense_page(wanted: TaskFilter, page: Page) -> dict[str, Any]:

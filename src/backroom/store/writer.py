@@ -19,6 +19,7 @@ _Outcome = tuple[Any, BaseException | None]
 
 MAX_GROUP = 128  # writes in one commit: past this the commit's own cost no longer shows
 MIN_GROUP = 8
+ONE_NEWCOMER = 2  # a submit and its claim
 A_LOOK_S = 1e-6  # a coarse clock may show nothing
 
 
@@ -33,10 +34,10 @@ class Writer:
     """Runs pieces of writing, each all or nothing, in the order given; urgent ones go first.
 
     Of a group, no more than half is urgent while others wait, too. To write a group takes about as
-    long as to commit it: more would keep those waiting who come meanwhile, less be all commits.
-    Whoever comes while a group is written, and has a place in it, is committed with it. A piece
-    that raises leaves no trace; the others of its group are not touched. `run` returns once the
-    commit is durable.
+    long as to commit it: more would keep those waiting who come meanwhile, less be all commits. And
+    where one comes anew, the group waits for no more than one other. Whoever comes while a group is
+    written, and has a place in it, is committed with it. A piece that raises leaves no trace; the
+    others of its group are not touched. `run` returns once the commit is durable.
     """
 
     def __init__(self, connection: apsw.Connection, *, on_thread: bool = True) -> None:
@@ -86,15 +87,20 @@ class Writer:
         """Waits for it; None at the end."""
         if not self._urgent and not self._others and not self._is_ending:
             self._take_in(self._jobs.get())
-        return self._next(is_urgent=True)
+        return self._next_for([])
 
-    def _next(self, *, is_urgent: bool) -> _Job | None:
-        """Of one kind, or else of the other."""
+    def _next_for(self, group: list[_Job]) -> _Job | None:
+        """Who is written next, with this group; None: nobody."""
+        self._take_in_all()
+        urgent = sum(job.is_urgent for job in group)
+        if self._urgent and (2 * urgent < self._most or not self._others):
+            return self._urgent.popleft()
+        is_enough = 0 < urgent <= ONE_NEWCOMER < len(group)
+        return self._others.popleft() if self._others and not is_enough else None
+
+    def _take_in_all(self) -> None:
         while not self._jobs.empty():  # only this thread takes any out
             self._take_in(self._jobs.get())
-        wanted, other = (self._urgent, self._others) if is_urgent else (self._others, self._urgent)
-        waiting = wanted or other
-        return waiting.popleft() if waiting else None
 
     def _take_in(self, job: _Job | None) -> None:
         if job is None:
@@ -147,11 +153,10 @@ class Writer:
         return outcomes
 
     def _let_join(self, group: list[_Job]) -> None:
-        while len(group) < MAX_GROUP and (job := self._next_for(group)) is not None:
-            group.append(job)
-
-    def _next_for(self, group: list[_Job]) -> _Job | None:
-        return self._next(is_urgent=not group[-1].is_urgent)
+        self._take_in_all()
+        for waiting in (self._urgent, self._others):
+            group += waiting
+            waiting.clear()
 
     def _attempt(self, piece: Callable[[apsw.Connection], Any]) -> _Outcome:
         result = None

@@ -14,6 +14,7 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StepNotReady
 from backroom.domain.task import State
 from backroom.engine.rescuer import LEASE_S, Rescuer
+from backroom.engine.wakeup import Wakeup
 from backroom.engine.worker import POLL_S, Worker
 
 HOUR_S = 3_600
@@ -32,7 +33,7 @@ def world():
 async def engine(world, worker_id=W1, around=None):
     """A worker that beats, ended in order."""
     around = around or world.around
-    wakeup = asyncio.Event()
+    wakeup = Wakeup()
     world.stores.tasks._on_ready = wakeup.set
     worker = Worker(worker_id, around, wakeup)
     loops = [asyncio.ensure_future(one.run()) for one in (worker, Rescuer(worker_id, around))]

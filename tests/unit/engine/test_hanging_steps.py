@@ -15,6 +15,7 @@ from backroom.domain.task import Outcome, State
 from backroom.engine import attempt as attempt_module
 from backroom.engine import call as call_module
 from backroom.engine.threads import Threads
+from backroom.engine.wakeup import Wakeup
 from backroom.engine.worker import Worker
 from backroom.operations.operation import STEP_TIMEOUT_S, Step
 
@@ -435,7 +436,7 @@ async def test_drain_leaves_a_stuck_thread_behind_and_gives_its_lane_back(world)
     operation = make_operation(stuck)
     task = await world.submit(operation)
     with catalogue_with(operation):
-        worker = Worker(W1, world.around, asyncio.Event())
+        worker = Worker(W1, world.around, Wakeup())
         await worker.round()
         await in_thread(stuck.begun)
         world.around.stopping.set()

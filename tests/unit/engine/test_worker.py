@@ -10,6 +10,7 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StepNotReady, StoreUnavailable
 from backroom.domain.task import Outcome, State
 from backroom.engine import attempt as attempt_module
+from backroom.engine.wakeup import Wakeup
 from backroom.engine.worker import (
     CLAIMED_AT_ONCE,
     POLL_S,
@@ -37,9 +38,10 @@ class Gate:
 
 @pytest.fixture
 def wakeup(world):
-    event = asyncio.Event()
-    world.stores.tasks._on_ready = event.set
-    return event
+    wakeup = Wakeup()
+    world.stores.tasks._on_ready = wakeup.set
+    world.stores.tasks._on_new = wakeup.came
+    return wakeup
 
 
 class Running:
@@ -140,7 +142,7 @@ async def test_worker_looks_again_when_a_wake_up_was_lost(world, wakeup):
     operation = Steps(None).operation()
     with catalogue_with(operation):
         async with Running(world, Worker(W1, world.around, wakeup)):
-            world.stores.tasks._on_ready = lambda: None
+            world.stores.tasks._on_ready = world.stores.tasks._on_new = lambda: None
             task = await world.submit(operation)
             await settled()
             assert (await world.get(task.id)).state is State.WAITING
@@ -268,7 +270,7 @@ async def test_finished_steps_are_not_run_again_when_the_worker_comes_back(world
         await settled()
         assert (await world.get(task.id)).state is State.RUNNING
         gate.open.set()
-        async with Running(world, Worker(W1, world.around, asyncio.Event())):
+        async with Running(world, Worker(W1, world.around, Wakeup())):
             await settled()
     assert runs == ["first", "second", "second"]
     assert (await world.get(task.id)).state is State.SUCCEEDED
@@ -286,7 +288,12 @@ async def test_worker_starts_when_the_store_is_back(world, wakeup):
             assert (await world.get(task.id)).state is State.SUCCEEDED
 
 
-async def test_claim_whose_answer_was_lost_is_taken_back_and_what_runs_is_left_alone(world, wakeup):
+@pytest.mark.parametrize("is_in_turn", [True, False])
+async def test_claim_whose_answer_was_lost_is_taken_back_and_what_runs_is_left_alone(
+    world, wakeup, is_in_turn
+):
+    if is_in_turn:
+        world.stores.tasks._on_new = wakeup.set  # the loop's own claim
     gate = Gate()
     long, short = gate.operation(name="long"), Steps(None).operation(name="short")
     running = await world.submit(long, number=1)
@@ -296,9 +303,12 @@ async def test_claim_whose_answer_was_lost_is_taken_back_and_what_runs_is_left_a
             world.tasks.written_but_lost = 1
             lost = await world.submit(short, number=2)
             await settled()
-            assert (await world.get(lost.id)).state is State.RUNNING
-            world.clock.move(STORE_RETRY_S)
-            await settled()
+            if is_in_turn:
+                assert (await world.get(lost.id)).state is State.RUNNING
+                world.clock.move(STORE_RETRY_S)
+                await settled()
+            assert world.tasks.written_but_lost == 0
+            assert (await world.get(lost.id)).epoch == 2
             assert (await world.get(lost.id)).state is State.SUCCEEDED
             assert (await world.get(running.id)).epoch == 1
             gate.open.set()
@@ -391,3 +401,107 @@ async def test_round_raises_when_the_store_is_away(world, wakeup):
     await world.stores.tasks.write(lifecycle.submit(make_task()))
     with pytest.raises(StoreUnavailable):
         await Worker(W1, world.around, wakeup).round()
+
+
+class Slow:
+    """Claims that are answered when they are let go, in the order they were made."""
+
+    def __init__(self, world):
+        self.asked = []
+        self._answers = []
+        self._claim = world.stores.tasks.claim
+        world.stores.tasks.claim = self.claim
+
+    async def claim(self, worker_id, limit, now, spare=0):
+        self.asked.append((limit, spare))
+        claimed = await self._claim(worker_id, limit, now, spare)
+        answer = asyncio.Event()
+        self._answers.append(answer)
+        await answer.wait()
+        return claimed
+
+    async def let_go(self):
+        self._answers.pop(0).set()
+        await settled()
+
+    def let_all_go(self):
+        for answer in self._answers:
+            answer.set()
+
+
+async def test_who_comes_anew_is_claimed_beside_a_claim_that_is_under_way(world, wakeup):
+    steps = Steps(None)
+    operation = steps.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)) as worker:
+            slow = Slow(world)
+            wakeup.set()  # a claim that finds nothing
+            await settled()
+            task = await world.submit(operation)
+            await settled()
+            assert len(slow.asked) == 2
+            assert not worker.is_idle({worker._loop.get_name()})
+            slow._answers.pop().set()  # the newcomer's, ahead of the one before it
+            await settled()
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+            slow.let_all_go()
+
+
+async def test_claims_under_way_share_the_slots(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=SLOTS_PER_SPARE)):
+            slow = Slow(world)
+            wakeup.set()
+            await settled()
+            for number in range(SLOTS_PER_SPARE):
+                await world.submit(operation, number=number)
+            await settled()
+            assert slow.asked == [(SLOTS_PER_SPARE, 1), (0, 0)]
+            gate.open.set()
+            slow.let_all_go()
+            world.around.stopping.set()
+            wakeup.set()
+            await settled()
+            slow.let_all_go()
+
+
+async def test_stopping_worker_starts_what_a_newcomers_claim_brought_and_then_ends(world, wakeup):
+    steps = Steps(None)
+    operation = steps.operation()
+    with catalogue_with(operation):
+        worker = Worker(W1, world.around, wakeup)
+        loop = asyncio.ensure_future(worker.run())
+        await settled()
+        slow = Slow(world)
+        task = await world.submit(operation)
+        world.around.stopping.set()
+        wakeup.set()
+        await settled()
+        assert not loop.done()
+        await slow.let_go()
+        await asyncio.wait_for(loop, 10)
+        await worker.drain(10)
+    found = await world.get(task.id)
+    assert (found.state, found.worker_id) == (State.WAITING, None)  # given back, not left claimed
+
+
+async def test_recovery_waits_for_a_newcomers_claim(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)) as worker:
+            slow = Slow(world)
+            task = await world.submit(operation)
+            await settled()
+            worker._is_recovered = False  # as when the store was away meanwhile
+            wakeup.set()
+            await settled()
+            await slow.let_go()
+            slow.let_all_go()
+            await settled()
+            assert gate.inside == [task.id]
+            assert (await world.get(task.id)).epoch == 1
+            gate.open.set()
+            slow.let_all_go()

@@ -110,21 +110,50 @@ async def held_up(writer):
     await held
 
 
-async def test_urgent_pieces_go_first_and_leave_others_every_second_place(connection):
+async def test_who_comes_anew_goes_first_and_waits_for_one_other(connection):
     writer = Writer(connection)
+    done, commits = [], []
+    connection.set_commit_hook(lambda: commits.append("".join(done)) or False)
+
+    def note(name):
+        def piece(connection):
+            insert(ord(name))(connection)
+            done.append(name)
+
+        return piece
+
+    async with held_up(writer):
+        waiting = [asyncio.ensure_future(writer.run(note(name))) for name in "abcd"]
+        waiting += [asyncio.ensure_future(writer.run(note(name), is_urgent=True)) for name in "12"]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    assert commits == ["12", "12abcd"]  # one other is what held it up
+    writer.close()
+
+
+async def test_of_a_small_group_half_is_urgent_so_that_others_get_on(connection, monkeypatch):
+    moments = iter(range(1_000_000))  # a second from look to look, so a commit is worth one group
+    monkeypatch.setattr(writer_module, "perf_counter", lambda: next(moments))
+    writer = Writer(connection)
+    await writer.run(insert(1))
     done = []
 
     def note(name):
         return lambda _connection: done.append(name)
 
     async with held_up(writer):
-        waiting = [asyncio.ensure_future(writer.run(note(name))) for name in "abc"]
+        waiting = [asyncio.ensure_future(writer.run(note("other"))) for _ in range(4)]
         waiting += [
-            asyncio.ensure_future(writer.run(note(name), is_urgent=True)) for name in "1234"
+            asyncio.ensure_future(writer.run(note("urgent"), is_urgent=True))
+            for _ in range(2 * MIN_GROUP)
         ]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
-    assert done == ["1", "a", "2", "b", "3", "c", "4"]
+    half = MIN_GROUP // 2
+    first, second = done[: MIN_GROUP - 1], done[MIN_GROUP - 1 :]
+    assert first == ["urgent"] * half + ["other"] * (half - 1)  # another one held it up
+    assert second[:half] == ["urgent"] * half
+    assert second[half] == "other"
     writer.close()
 
 
