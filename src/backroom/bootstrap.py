@@ -547,11 +547,20 @@ def _postgres_stores(
     settings: Settings, clock: Clock | None, vault: Vault, wakeup: Wakeup
 ) -> _Stores:
     from backroom.store.postgres_stores import (  # noqa: PLC0415  asyncpg: 50 ms of every start
+        EVENTS,
+        READY,
         OtherKey,
         PostgresStores,
     )
 
-    stores = PostgresStores(settings.database or "", vault, wakeup.set, clock)
+    stores = PostgresStores(
+        settings.database or "",
+        vault,
+        wakeup.set,
+        clock,
+        on_new=wakeup.came,
+        hears={"api": {EVENTS}, "worker": {READY}}.get(settings.role, {EVENTS, READY}),
+    )
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[None]:

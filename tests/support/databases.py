@@ -130,7 +130,7 @@ class PostgresDatabase:
     is_shared = True
 
     def __init__(self, _folder: Path | None = None) -> None:
-        self._vault = PlainKeyVault()
+        self.vault = PlainKeyVault()
         self.name = CLUSTER.take()
         self.url = CLUSTER.cluster.url(self.name)
         self._opened: list[_Process] = []
@@ -138,7 +138,7 @@ class PostgresDatabase:
     def open(self) -> Stores:
         process = _Process()
         self._opened.append(process)
-        return process.open(self.url, self._vault)
+        return process.open(self.url, self.vault)
 
     def kept_bytes(self) -> bytes:
         CLUSTER.cluster.sql(self.name, "CHECKPOINT")
@@ -203,9 +203,14 @@ class _OnItsLoop:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
+        if name == "claim":  # which begins when it is called
+            return lambda *given: self._run(self._claim, *given)
         if not inspect.iscoroutinefunction(found):
             return found
         return lambda *given: self._run(found, *given)
+
+    async def _claim(self, *given: Any) -> Any:
+        return await self._store.claim(*given)
 
     async def _run(self, method: Callable[..., Coroutine[Any, Any, Any]], *given: Any) -> Any:
         return await asyncio.wrap_future(

@@ -1,5 +1,6 @@
 """Waits for what another process does, up to a deadline."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -19,3 +20,10 @@ def wait_until(
         assert time.monotonic() < until, "waited in vain"
         time.sleep(poll_s)  # another process: there is no event to wait for
     return found
+
+
+async def until(is_so: Callable[[], object]) -> None:
+    """The same, and the loop goes on meanwhile."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not is_so():  # noqa: ASYNC110  the event is another process's
+            await asyncio.sleep(0.001)

@@ -15,13 +15,14 @@ _log = logging.getLogger(__name__)
 
 
 class Listener:
-    """`bells` are by channel. After each connect all are rung: something may have been missed.
+    """`bells` are by channel, and are told what was said there.
 
-    `heard` is set once it listened for the first time.
+    After each connect all are rung with nothing: something may have been missed. `heard` is set
+    once it listened for the first time.
     """
 
     def __init__(
-        self, postgres: Postgres, clock: DatabaseClock, bells: Mapping[str, Callable[[], None]]
+        self, postgres: Postgres, clock: DatabaseClock, bells: Mapping[str, Callable[[str], None]]
     ) -> None:
         self._postgres = postgres
         self._clock = clock
@@ -47,7 +48,7 @@ class Listener:
                 for channel in self._bells:
                     await link.add_listener(channel, self._heard)
             for ring in self._bells.values():
-                ring()
+                ring("")
             while not lost.is_set():
                 async with asyncio.timeout(CONNECT_S):
                     await self._clock.ask(link)
@@ -57,6 +58,6 @@ class Listener:
         finally:
             link.terminate()
 
-    def _heard(self, _link: Link, pid: int, channel: str, _payload: str) -> None:
+    def _heard(self, _link: Link, pid: int, channel: str, payload: str) -> None:
         if not self._postgres.is_own(pid):  # its own work has rung already
-            self._bells[channel]()
+            self._bells[channel](payload)

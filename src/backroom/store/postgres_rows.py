@@ -12,7 +12,7 @@ import msgspec
 from backroom.domain.chain import digest_of
 from backroom.domain.instance import Instance
 from backroom.domain.stamps import stamp
-from backroom.domain.task import FINAL, Change
+from backroom.domain.task import FINAL, Change, Task
 from backroom.store import rows
 
 ESCAPE = "\x1a"
@@ -43,6 +43,7 @@ _EVENT = (
 
 _to_json = msgspec.json.Encoder().encode
 _document = _to_json
+_from_json = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def escaped(text: str) -> str:
@@ -63,6 +64,13 @@ def restored(row: Sequence[Any]) -> tuple[Any, ...]:
         else value
         for value in row
     )
+
+
+def newcomer_of(row: str) -> Task:
+    """Of the JSON that backroom_write tells of one."""
+    found = _from_json(row)
+    found["internal"] = bytes.fromhex(found["internal"].removeprefix("\\x"))
+    return rows.task(restored([found[name] for name in rows.TASK]))
 
 
 def changes_json(changes: Sequence[Change]) -> str:

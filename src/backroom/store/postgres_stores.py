@@ -1,7 +1,7 @@
 """All stores of one process on one PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 
 from backroom.domain.errors import StoreUnavailable
@@ -19,6 +19,7 @@ from backroom.store.queries import load
 
 MARK = b"backroom"  # what every process of a deployment must be able to unseal
 HEARD_WITHIN_S = 10.0
+READY, EVENTS, ACCOUNTS = "backroom_ready", "backroom_events", "backroom_accounts"  # channels
 
 _SQL = load("postgres/deployment")
 
@@ -30,11 +31,20 @@ class OtherKey(StoreUnavailable):
 class PostgresStores:
     """Nothing connects before `opened`; `on_ready` is called when a lane may be ready.
 
-    `clock`: another one than the database's.
+    `on_new`: see PostgresTaskStore. `clock`: another one than the database's. Of what other
+    processes do, only what `hears` says is heard: a worker waits for READY, and who follows the
+    journal for EVENTS.
     """
 
     def __init__(
-        self, url: str, vault: Vault, on_ready: Callable[[], None], clock: Clock | None = None
+        self,
+        url: str,
+        vault: Vault,
+        on_ready: Callable[[], None],
+        clock: Clock | None = None,
+        *,
+        on_new: Callable[[], None] | None = None,
+        hears: Collection[str] = (READY, EVENTS),
     ) -> None:
         self._postgres = postgres = Postgres(url)
         self._beats = Postgres(url, most=1)
@@ -42,21 +52,19 @@ class PostgresStores:
         database_clock = DatabaseClock()
         self.clock = clock or database_clock
         self.journal = PostgresJournal(postgres, self.clock)
-        self.tasks = PostgresTaskStore(postgres, self._beats, on_ready, self.journal.ring)
+        self.tasks = PostgresTaskStore(postgres, self._beats, on_ready, self.journal.ring, on_new)
         self.finder = PostgresTaskFinder(postgres)
         self.figures = PostgresTaskFigures(postgres)
         self.instances = PostgresInstanceStore(postgres)
         self.clusters = PostgresClusterStore(postgres)
         self.accounts = PostgresAccountStore(postgres, vault)
-        self._listener = Listener(
-            postgres,
-            database_clock,
-            {
-                "backroom_ready": on_ready,
-                "backroom_events": self.journal.ring,
-                "backroom_accounts": self.accounts.forget,
-            },
-        )
+        bells = {
+            READY: self.tasks.told,
+            EVENTS: lambda _: self.journal.ring(),
+            ACCOUNTS: lambda _: self.accounts.forget(),
+        }
+        heard = {name: ring for name, ring in bells.items() if name in (*hears, ACCOUNTS)}
+        self._listener = Listener(postgres, database_clock, heard)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:

@@ -1,7 +1,8 @@
 """TaskStore on PostgreSQL: what is locked where, docs/adr/0011."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +27,8 @@ from backroom.store.postgres_connection import (
     translating,
 )
 from backroom.store.postgres_ordering import DenseKeys, PostgresCountedKeys
-from backroom.store.postgres_rows import changes_json, restored
-from backroom.store.postgres_writer import PostgresWriter, piece_of, put
+from backroom.store.postgres_rows import changes_json, newcomer_of, restored
+from backroom.store.postgres_writer import REFUSED, PostgresWriter, piece_of, put
 from backroom.store.queries import load
 
 MOST_RECORDS = 500  # read by one statement
@@ -37,6 +38,9 @@ _SQL = load("postgres/tasks")
 
 class PostgresTaskStore:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
+
+    `on_new` is called instead where that is by a task that came alone and is next: a claim that is
+    made by then takes it without looking.
 
     `beats` is a connection on which no other work is before a beat: who is late with it is taken
     for dead.
@@ -48,15 +52,29 @@ class PostgresTaskStore:
         beats: Postgres,
         on_ready: Callable[[], None],
         on_written: Callable[[], None],
+        on_new: Callable[[], None] | None = None,
     ) -> None:
         self._postgres = postgres
         self._beats = beats
-        self._writer = PostgresWriter(postgres, on_ready, on_written)
+        self._writer = PostgresWriter(postgres, self.told, on_written)
         self._on_ready = on_ready
+        self._on_new = on_new or on_ready
+        self._newcomer = ""  # while `on_new` is called
         self._on_written = on_written
         self._records: Batches[TaskId, TaskRecord | None] = Batches(self._read, MOST_RECORDS)
         self._tasks: Batches[TaskId, Task | None] = Batches(self._read_tasks, MOST_RECORDS)
         self._doubtful: set[str] = set()  # connections on which a claim may still be on its way
+
+    def told(self, newcomer: str) -> None:
+        """A lane may be ready; by a task that came alone and is next, this is its row."""
+        if not newcomer:
+            self._on_ready()
+            return
+        self._newcomer = newcomer
+        try:
+            self._on_new()
+        finally:
+            self._newcomer = ""
 
     async def write(self, *changes: Change) -> None:
         await self._writer.write(changes)
@@ -115,33 +133,60 @@ class PostgresTaskStore:
 
         return await self._postgres.run(read)
 
-    async def claim(
+    def claim(
         self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
-    ) -> list[Task]:
+    ) -> Awaitable[list[Task]]:
+        newcomer, self._newcomer = self._newcomer, ""
         if limit + spare <= 0:
-            return []
+            return _nothing()
+        if newcomer:
+            return self._claim_unseen(worker_id, newcomer_of(newcomer), now)
+        return self._claim_seen(worker_id, limit, now, spare)
 
+    async def _claim_unseen(self, worker_id: WorkerId, task: Task, now: datetime) -> list[Task]:
+        async def take(link: Link) -> list[Task]:
+            with self._in_doubt(link):
+                at = max(now, task.updated_at)
+                return await _claimed_if_alone(link, worker_id, [task], at) or []
+
+        return self._noted(await self._postgres.run(take))
+
+    async def _claim_seen(
+        self, worker_id: WorkerId, limit: int, now: datetime, spare: int
+    ) -> list[Task]:
         async def take(link: Link) -> list[Task]:
             found = await link.fetch(_SQL.ready_heads, stamp(now), limit + spare)
-            ready = [row for place, row in enumerate(found) if place < limit or row["is_new"]]
+            ready = [
+                rows.task(restored(row))
+                for place, row in enumerate(found)
+                if place < limit or row["is_new"]
+            ]
             if not ready:
                 return []
-            self._doubtful.add(link.name)
-            try:
+            with self._in_doubt(link):
                 claimed = await _claimed_if_alone(link, worker_id, ready, now)
                 if claimed is None:
                     claimed = await _claimed_beside_others(link, worker_id, ready, limit, now)
-            except asyncpg.PostgresError:
-                if not link.is_closed():  # the server itself said no
-                    self._doubtful.discard(link.name)
-                raise
-            self._doubtful.discard(link.name)
-            return claimed
+                return claimed
 
-        claimed = await self._postgres.run(take)
+        return self._noted(await self._postgres.run(take))
+
+    def _noted(self, claimed: list[Task]) -> list[Task]:
         if claimed:
             self._on_written()
         return claimed
+
+    @contextmanager
+    def _in_doubt(self, link: Link) -> Iterator[None]:
+        """Whatever is claimed within: without an answer it may yet be committed."""
+        self._doubtful.add(link.name)
+        try:
+            yield
+        except asyncpg.PostgresError:
+            if not link.is_closed():  # the server itself said no
+                self._doubtful.discard(link.name)
+            raise
+        self._doubtful.discard(link.name)
 
     async def next_due(self) -> datetime | None:
         row = await self._postgres.first(_SQL.next_ready)
@@ -178,18 +223,27 @@ class PostgresTaskStore:
         self._on_ready()
 
 
+async def _nothing() -> list[Task]:
+    return []
+
+
 async def _claimed_if_alone(
-    link: Link, worker_id: WorkerId, ready: Sequence[Any], now: datetime
+    link: Link, worker_id: WorkerId, ready: Sequence[Task], now: datetime
 ) -> list[Task] | None:
     """What of these that look ready could be claimed; None where somebody else is claiming, too."""
-    changes = [lifecycle.claim(rows.task(restored(head)), worker_id, now) for head in ready]
-    row = await link.fetchrow(
-        _SQL.claim,
-        worker_id,
-        stamp(now),
-        [changes_json([change]) for change in changes],
-        [change.task.lane for change in changes],
-    )
+    changes = [lifecycle.claim(task, worker_id, now) for task in ready]
+    try:
+        row = await link.fetchrow(
+            _SQL.claim,
+            worker_id,
+            stamp(now),
+            [changes_json([change]) for change in changes],
+            [change.task.lane for change in changes],
+        )
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != REFUSED:
+            raise
+        return []
     if row["refusals"] is None:
         return None
     return [
@@ -198,7 +252,7 @@ async def _claimed_if_alone(
 
 
 async def _claimed_beside_others(
-    link: Link, worker_id: WorkerId, ready: Sequence[Any], limit: int, now: datetime
+    link: Link, worker_id: WorkerId, ready: Sequence[Task], limit: int, now: datetime
 ) -> list[Task]:
     if limit > 0:
         async with transaction(link):

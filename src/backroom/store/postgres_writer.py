@@ -16,6 +16,7 @@ from backroom.store.queries import load
 
 MAX_GROUP = 60  # each is a subtransaction, and PostgreSQL keeps 64 of them at hand
 CHANGE_S = 0.002  # more is waited for those that bring thousands of changes
+REFUSED = "BR001"  # what was alone
 OVER_LIMIT = "BR002"
 
 _SQL = load("postgres/tasks")
@@ -48,10 +49,13 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class PostgresWriter:
-    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it."""
+    """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
+
+    `on_ready` gets the row of a task that came alone and is next, or an empty text.
+    """
 
     def __init__(
-        self, postgres: Postgres, on_ready: Callable[[], None], on_written: Callable[[], None]
+        self, postgres: Postgres, on_ready: Callable[[str], None], on_written: Callable[[], None]
     ) -> None:
         self._postgres = postgres
         self._on_ready = on_ready
@@ -74,11 +78,11 @@ class PostgresWriter:
             if isinstance(written, set):  # over a project's limit: nothing was written
                 refused.update((left[number], _over(pieces[left[number]])) for number in written)
                 continue
-            outcomes, is_ready = written
+            outcomes, is_ready, newcomer = written
             refused.update(zip(left, outcomes, strict=True))
             self._on_written()
             if is_ready:
-                self._on_ready()
+                self._on_ready(newcomer)
         return [refused[at] for at in range(len(pieces))]
 
 
@@ -101,8 +105,8 @@ def piece_of(changes: Sequence[Change]) -> Piece:
 
 async def put(
     link: Link, pieces: Sequence[Piece]
-) -> tuple[list[Exception | None], bool] | set[int]:
-    """For each piece None or why it was refused, and whether a lane may be ready.
+) -> tuple[list[Exception | None], bool, str] | set[int]:
+    """For each piece None or why it was refused, whether a lane may be ready, and by whom.
 
     Or which are over a project's limit: then nothing at all was written.
     """
@@ -116,13 +120,20 @@ async def put(
             sorted(lanes),
         )
     except asyncpg.PostgresError as error:
+        if error.sqlstate == REFUSED:
+            return [refusal(error.args[0])], False, ""
         if error.sqlstate != OVER_LIMIT:
             raise
         return {number - 1 for number in msgspec.json.decode(error.args[0], type=list[int])}
-    return [
-        None if why is None else msgspec.json.decode(why, type=Refusal).error()
-        for why in row["refusals"]
-    ], row["is_ready"]
+    return (
+        [None if why is None else refusal(why) for why in row["refusals"]],
+        row["is_ready"],
+        row["newcomer"] or "",
+    )
+
+
+def refusal(why: str) -> Exception:
+    return msgspec.json.decode(why, type=Refusal).error()
 
 
 def _over(piece: Piece) -> QuotaReached:

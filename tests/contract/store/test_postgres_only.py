@@ -6,19 +6,24 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 import asyncpg
+import msgspec
 import pytest
 from tests.support.builders import NOW, PROJECT, W1, instance_id, known_id, make_task
 from tests.support.databases import PlainKeyVault, PostgresDatabase
 from tests.support.postgres_server import DATABASES
+from tests.support.waiting import until
 
+from backroom.clock import SystemClock
 from backroom.domain import lifecycle
 from backroom.domain.chain import GENESIS, ChainHead, first_broken
 from backroom.domain.errors import QuotaReached, StoreUnavailable
 from backroom.domain.filter import EventFilter
 from backroom.domain.task import Change, QueueLimits
 from backroom.store.postgres_connection import MOST, Postgres, migrate, migrations
+from backroom.store.postgres_journal import PostgresJournal
 from backroom.store.postgres_stores import OtherKey, PostgresStores
 from backroom.store.postgres_tasks import PostgresTaskStore
+from backroom.store.postgres_writer import piece_of
 from backroom.store.vault import FileVault
 
 PASSWORD = "never-to-be-shown"
@@ -49,12 +54,6 @@ async def connected(url):
         yield made
     finally:
         made.close()
-
-
-async def until(is_so):
-    async with asyncio.timeout(10):
-        while not is_so():  # noqa: ASYNC110  the event is another process's
-            await asyncio.sleep(0.001)
 
 
 async def test_processes_that_open_a_new_database_at_once_make_one_schema(url):
@@ -88,6 +87,36 @@ async def test_lanes_of_schema_2_have_their_turn_when_migrated(url):
         await migrate(postgres)
         found = await postgres.fetch("SELECT lane, turn_at = ready_at FROM lanes ORDER BY lane")
         assert [tuple(row) for row in found] == [("a", True), ("b", True)]
+
+
+async def test_what_schema_3_wrote_goes_on(url):
+    submitted, running = make_task(1), make_task(2)
+    claim = lifecycle.claim(running, W1, NOW)
+    async with connected(url) as postgres:
+
+        async def begin(link):
+            await link.execute("CREATE TABLE schema_versions (number bigint PRIMARY KEY)")
+            for number in (2, 3):
+                await link.execute(migrations()[number])
+            await link.execute("INSERT INTO schema_versions VALUES (2), (3)")
+            for change in (lifecycle.submit(submitted), lifecycle.submit(running), claim):
+                piece = piece_of([change])
+                streams = msgspec.json.encode(piece.streams).decode()
+                write = "SELECT refusals FROM backroom_write($1, $2, $3)"
+                assert await link.fetchval(write, [piece.text], streams, piece.lanes) == [None]
+
+        await postgres.run(begin)
+        await migrate(postgres)
+        tasks = PostgresTaskStore(postgres, postgres, lambda: None, lambda: None)
+        await tasks.write(lifecycle.complete(claim.task, NOW, (), None))
+        (claimed,) = await tasks.claim(W1, 9, NOW)
+        assert claimed.id == submitted.id
+        await tasks.write(lifecycle.complete(claimed, NOW, (), None))
+        events = await PostgresJournal(postgres, SystemClock()).events(
+            EventFilter(project_id=PROJECT), 99
+        )
+    assert len(events) == 6
+    assert first_broken(ChainHead(0, GENESIS), events) is None
 
 
 @pytest.mark.parametrize("places", [(9, 0), (0, 9)])
