@@ -66,7 +66,7 @@ class PostgresTaskStore:
         self._doubtful: set[str] = set()  # connections on which a claim may still be on its way
 
     def told(self, newcomer: str) -> None:
-        """A lane may be ready; by a task that came alone and is next, this is its row."""
+        """A lane may be ready; of a task that came alone and is next, what a claim is made of."""
         if not newcomer:
             self._on_ready()
             return
@@ -144,10 +144,18 @@ class PostgresTaskStore:
         return self._claim_seen(worker_id, limit, now, spare)
 
     async def _claim_unseen(self, worker_id: WorkerId, task: Task, now: datetime) -> list[Task]:
+        at = max(now, task.updated_at)
+        claim = changes_json([lifecycle.claim(task, worker_id, at)])
+
         async def take(link: Link) -> list[Task]:
             with self._in_doubt(link):
-                at = max(now, task.updated_at)
-                return await _claimed_if_alone(link, worker_id, [task], at) or []
+                try:
+                    found = await link.fetch(_SQL.claim_unseen, worker_id, stamp(at), claim)
+                except asyncpg.PostgresError as error:
+                    if error.sqlstate != REFUSED:
+                        raise
+                    return []
+                return [rows.task(restored(row)) for row in found]
 
         return self._noted(await self._postgres.run(take))
 

@@ -51,7 +51,7 @@ class Refusal(msgspec.Struct, frozen=True):
 class PostgresWriter:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
 
-    `on_ready` gets the row of a task that came alone and is next, or an empty text.
+    Of a task that came alone and is next `on_ready` is told what a claim is made of, else nothing.
     """
 
     def __init__(

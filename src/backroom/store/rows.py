@@ -35,14 +35,6 @@ def optional_moment(text: str | None) -> datetime | None:
     return None if text is None else _moment(text)
 
 
-TASK = (
-    "id", "project_id", "instance_id", "kind", "name", "user_id", "user_name", "params", "state",
-    "created_at", "updated_at", "execute_at", "lane", "internal", "version", "epoch", "attempt",
-    "worker_id", "claimed_at", "due_at", "started_at", "ended_at", "cancel_asked_at", "error_code",
-    "error_msg", "reason", "request_id", "parent_id", "before", "after",
-)  # fmt: skip
-
-
 def task(row: Row) -> Task:
     return Task(
         id=TaskId(row[0]),

@@ -6,12 +6,23 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.support.builders import NOW, W1, W2, after, instance_id, make_scheduled, make_task
+from tests.support.builders import (
+    NOW,
+    PROJECT,
+    W1,
+    W2,
+    after,
+    instance_id,
+    make_scheduled,
+    make_task,
+)
 from tests.support.databases import PostgresDatabase
 from tests.support.waiting import until
 
 from backroom.domain import lifecycle
+from backroom.domain.chain import GENESIS, ChainHead, first_broken
 from backroom.domain.errors import QuotaReached
+from backroom.domain.filter import EventFilter
 from backroom.domain.task import QueueLimits
 from backroom.store.postgres_connection import Link, Postgres
 from backroom.store.postgres_stores import EVENTS, READY, PostgresStores
@@ -83,12 +94,16 @@ async def test_other_process_claims_a_newcomer_without_a_look(database, monkeypa
         task = make_task(
             1, reason="because\0of \x1a, 因为", internal=b"\x00\xff", before='{"a": 1}'
         )
-        async with worker(database) as (_, claims):
+        async with worker(database) as (stores, claims):
             monkeypatch.setattr(Link, "fetch", noted)
             await told.tasks.write(lifecycle.submit(task))
             await until(lambda: claims)
             (claimed,) = await claims[0]
-        assert looks == []
+            events = await stores.journal.events(EventFilter(project_id=PROJECT), 9)
+        assert ["backroom_claim_unseen" in look for look in looks[:1]] == [True]
+        assert not any("FROM lanes" in look for look in looks)
+        assert [sealed.event.verb for sealed in events] == ["submit", "claim"]
+        assert first_broken(ChainHead(0, GENESIS), events) is None
         assert claimed == await told.tasks.get(task.id)
         assert (claimed.worker_id, claimed.reason, claimed.internal) == (
             W1, task.reason, task.internal,
@@ -115,10 +130,14 @@ async def test_what_is_for_later_is_no_newcomer(database):
         assert await told.submits(make_scheduled(1, after(60))) == (0, 1)
 
 
-async def test_row_that_a_notification_cant_hold_is_not_told(database):
+async def test_who_listens_hears_nothing_that_somebody_said(database):
+    said = {
+        name: f"said as {name}"
+        for name in ("name", "user_name", "params", "reason", "request_id", "before")
+    }
     async with told_of(database) as told:
-        assert await told.submits(make_task(1, reason="x" * 7_000)) == (1, 0)
-        assert await told.submits(make_task(2, reason="因" * 3_000)) == (0, 1)
+        await told.submits(make_task(1, internal=b"said inside", **said))
+        assert "said" not in told.newcomers[0]
 
 
 async def test_newcomer_overtakes_nobody_who_has_waited_for_a_minute(database):

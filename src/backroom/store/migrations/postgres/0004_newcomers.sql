@@ -1,11 +1,12 @@
--- A task that comes alone, on a lane that had nothing to do, and whose turn it is: its row goes with
--- the notification, so that a worker can claim it without looking first (docs/adr/0027). And one
--- change alone takes fewer statements.
+-- A task that comes alone, on a lane that had nothing to do, and whose turn it is: the notification
+-- has what a worker needs to claim it without looking first (docs/adr/0027). And one change alone
+-- takes fewer statements.
 DROP FUNCTION backroom_write;
 DROP FUNCTION backroom_change;
 DROP FUNCTION backroom_add;
 
--- Returns the row of a newcomer as JSON, where a notification can hold it; else an empty text.
+-- Of a newcomer returns what a claim is made of, as a JSON array; else an empty text. Nothing that
+-- somebody said is in it: whoever may connect may listen.
 CREATE FUNCTION backroom_add(change jsonb, is_alone boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     task tasks := jsonb_populate_record(NULL::tasks, change -> 'task');
@@ -13,7 +14,6 @@ DECLARE
     first_turn text := coalesce(change #>> '{task,turn_at}', ready_at);
     stream streams;
     is_new boolean := false;
-    told text;
 BEGIN
     IF change ? 'receipt' THEN
         PERFORM backroom_put_receipt(change);
@@ -55,9 +55,11 @@ BEGIN
     IF is_alone AND is_new AND task.due_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM lanes l WHERE l.worker_id IS NULL AND l.turn_at < first_turn)
     THEN
-        told := row_to_json(task)::text;
+        RETURN json_build_array(
+            task.id, task.project_id, task.instance_id, task.kind, task.lane, task.created_at,
+            task.updated_at, task.execute_at, task.version, task.epoch, task.attempt);
     END IF;
-    RETURN CASE WHEN octet_length(told) < 8000 THEN told ELSE '' END;
+    RETURN '';
 END $$;
 
 -- All of one change but its event. NULL: no lane is ready by it; else as backroom_add.
@@ -159,8 +161,8 @@ END $$;
 
 -- Writes what several callers want, each all or nothing; of one change alone a refusal is raised, as
 -- BR001. Every lock is taken in the same order by everybody: streams, lanes, tasks, instances,
--- chains. Returns for each caller NULL or why it was refused, and the row of a newcomer; SQLSTATE
--- BR002 names callers over a project's limit, to be left out of another go.
+-- chains. Returns for each caller NULL or why it was refused, and of a newcomer what a claim is made
+-- of; SQLSTATE BR002 names callers over a project's limit, to be left out of another go.
 CREATE FUNCTION backroom_write(
     callers jsonb[], ended_or_added jsonb, moved_lanes text[],
     OUT refusals text[], OUT is_ready boolean, OUT newcomer text
@@ -225,5 +227,18 @@ BEGIN
     END IF;
     IF is_ready THEN
         PERFORM pg_notify('backroom_ready', coalesce(newcomer, ''));
+    END IF;
+END $$;
+
+-- Claims a newcomer that was not looked at: its row as it is then, or none where it was taken.
+CREATE FUNCTION backroom_claim_unseen(worker text, now text, claim jsonb) RETURNS SETOF tasks
+LANGUAGE plpgsql AS $$
+DECLARE
+    claimed_lanes text[] := ARRAY[claim #>> '{0,task,lane}'];
+BEGIN
+    IF (SELECT c.refusals IS NOT NULL
+        FROM backroom_claim(worker, now, ARRAY[claim], claimed_lanes) c)
+    THEN
+        RETURN QUERY SELECT t.* FROM tasks t WHERE t.id = claim #>> '{0,task,id}';
     END IF;
 END $$;

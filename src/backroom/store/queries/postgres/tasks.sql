@@ -75,6 +75,13 @@ FROM head JOIN tasks ON key = head ORDER BY turn_at
 -- claim --
 SELECT refusals, is_ready FROM backroom_claim($1, $2, $3, $4)
 
+-- claim_unseen --
+SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
+       updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
+       due_at, started_at, ended_at, cancel_asked_at, error_code, error_msg, reason, request_id,
+       parent_id, before, after
+FROM backroom_claim_unseen($1, $2, $3)
+
 -- take --
 SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, state, created_at,
        updated_at, execute_at, lane, internal, version, epoch, attempt, worker_id, claimed_at,
