@@ -157,7 +157,9 @@ class PostgresTaskStore:
                     return []
                 return [rows.task(restored(row)) for row in found]
 
-        return self._noted(await self._postgres.run(take))
+        with self._writer.held():
+            claimed = await self._postgres.run(take)
+        return self._noted(claimed)
 
     async def _claim_seen(
         self, worker_id: WorkerId, limit: int, now: datetime, spare: int
@@ -238,7 +240,7 @@ async def _nothing() -> list[Task]:
 async def _claimed_if_alone(
     link: Link, worker_id: WorkerId, ready: Sequence[Task], now: datetime
 ) -> list[Task] | None:
-    """What of these that look ready could be claimed; None where somebody else is claiming, too."""
+    """These that look ready, claimed; None where somebody else is at one of them, too."""
     changes = [lifecycle.claim(task, worker_id, now) for task in ready]
     try:
         row = await link.fetchrow(
@@ -251,12 +253,8 @@ async def _claimed_if_alone(
     except asyncpg.PostgresError as error:
         if error.sqlstate != REFUSED:
             raise
-        return []
-    if row["refusals"] is None:
         return None
-    return [
-        change.task for change, why in zip(changes, row["refusals"], strict=True) if why is None
-    ]
+    return None if row["refusals"] is None else [change.task for change in changes]
 
 
 async def _claimed_beside_others(
@@ -277,7 +275,7 @@ async def _claimed(link: Link, worker_id: WorkerId, limit: int, now: datetime) -
     if not heads:
         return []
     changes = [lifecycle.claim(rows.task(restored(head)), worker_id, now) for head in heads]
-    outcomes = await put(link, [piece_of([change]) for change in changes])
+    outcomes = await put(link, [piece_of([change]) for change in changes], is_apart=True)
     refused = outcomes[0] if isinstance(outcomes, tuple) else []
     return [
         change.task for change, problem in zip(changes, refused, strict=True) if problem is None

@@ -1,7 +1,8 @@
 """Writes changes of tasks: all that wait go to the server in one round trip and one commit."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import asyncpg
@@ -14,9 +15,9 @@ from backroom.store.postgres_connection import CALL_S, Link, Postgres, translati
 from backroom.store.postgres_rows import changes_json
 from backroom.store.queries import load
 
-MAX_GROUP = 60  # each is a subtransaction, and PostgreSQL keeps 64 of them at hand
+MAX_GROUP = 60  # each may be a subtransaction, and PostgreSQL keeps 64 of them at hand
 CHANGE_S = 0.002  # more is waited for those that bring thousands of changes
-REFUSED = "BR001"  # what was alone
+REFUSED = "BR001"
 OVER_LIMIT = "BR002"
 
 _SQL = load("postgres/tasks")
@@ -61,6 +62,17 @@ class PostgresWriter:
         self._on_ready = on_ready
         self._on_written = on_written
         self._batches: Batches[Piece, None] = Batches(self._write, MAX_GROUP)
+        self._may_begin = asyncio.Event()
+        self._may_begin.set()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within, no group begins, so that what is done there doesn't wait for one. Not nested."""
+        self._may_begin.clear()
+        try:
+            yield
+        finally:
+            self._may_begin.set()
 
     async def write(self, changes: Sequence[Change]) -> None:
         piece = piece_of(changes)
@@ -74,6 +86,7 @@ class PostgresWriter:
         refused: dict[int, Exception | None] = {}
         while left := [at for at in range(len(pieces)) if at not in refused]:
             among = [pieces[at] for at in left]
+            await self._may_begin.wait()
             written = await self._postgres.run(partial(put, pieces=among), timeout_s)
             if isinstance(written, set):  # over a project's limit: nothing was written
                 refused.update((left[number], _over(pieces[left[number]])) for number in written)
@@ -104,11 +117,12 @@ def piece_of(changes: Sequence[Change]) -> Piece:
 
 
 async def put(
-    link: Link, pieces: Sequence[Piece]
+    link: Link, pieces: Sequence[Piece], *, is_apart: bool = False
 ) -> tuple[list[Exception | None], bool, str] | set[int]:
     """For each piece None or why it was refused, whether a lane may be ready, and by whom.
 
-    Or which are over a project's limit: then nothing at all was written.
+    Or which are over a project's limit: then nothing at all was written. `is_apart`: the link must
+    be good for more whoever is refused; else, where somebody is, it is done in two goes.
     """
     streams = {stream for piece in pieces for stream in piece.streams}
     lanes = {lane for piece in pieces for lane in piece.lanes}
@@ -118,13 +132,16 @@ async def put(
             [piece.text for piece in pieces],
             msgspec.json.encode(sorted(streams)).decode(),
             sorted(lanes),
+            is_apart,
         )
     except asyncpg.PostgresError as error:
+        if error.sqlstate == REFUSED and len(pieces) > 1:
+            return await put(link, pieces, is_apart=True)
         if error.sqlstate == REFUSED:
             return [refusal(error.args[0])], False, ""
-        if error.sqlstate != OVER_LIMIT:
-            raise
-        return {number - 1 for number in msgspec.json.decode(error.args[0], type=list[int])}
+        if error.sqlstate == OVER_LIMIT:
+            return {number - 1 for number in msgspec.json.decode(error.args[0], type=list[int])}
+        raise
     return (
         [None if why is None else refusal(why) for why in row["refusals"]],
         row["is_ready"],

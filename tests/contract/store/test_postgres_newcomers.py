@@ -181,6 +181,28 @@ async def test_newcomer_that_was_claimed_meanwhile_is_left_alone(database, is_gi
         assert not told.tasks._doubtful
 
 
+async def test_writes_wait_while_a_newcomer_is_claimed(database, monkeypatch):
+    async with told_of(database) as told:
+        await told.submits(make_task(1))
+        fetch, is_asked, may_go = Link.fetch, asyncio.Event(), asyncio.Event()
+
+        async def slow(link, statement, *values):
+            is_asked.set()
+            await may_go.wait()
+            return await fetch(link, statement, *values)
+
+        monkeypatch.setattr(Link, "fetch", slow)
+        told.tasks._newcomer = told.newcomers[0]
+        claiming = asyncio.ensure_future(told.tasks.claim(W1, 1, NOW))
+        await is_asked.wait()
+        writing = asyncio.ensure_future(told.tasks.write(lifecycle.submit(make_task(2))))
+        await asyncio.wait((writing,), timeout=0.1)
+        assert not writing.done()
+        may_go.set()
+        assert len(await claiming) == 1
+        await writing
+
+
 async def test_no_room_is_no_claim_and_the_newcomer_is_forgotten(database):
     async with told_of(database) as told:
         await told.submits(make_task(1))

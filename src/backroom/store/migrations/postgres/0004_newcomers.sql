@@ -1,6 +1,6 @@
 -- A task that comes alone, on a lane that had nothing to do, and whose turn it is: the notification
 -- has what a worker needs to claim it without looking first (docs/adr/0027). And one change alone
--- takes fewer statements.
+-- takes fewer statements, and nobody a subtransaction where nobody is refused.
 DROP FUNCTION backroom_write;
 DROP FUNCTION backroom_change;
 DROP FUNCTION backroom_add;
@@ -159,56 +159,59 @@ BEGIN
     END IF;
 END $$;
 
--- Writes what several callers want, each all or nothing; of one change alone a refusal is raised, as
--- BR001. Every lock is taken in the same order by everybody: streams, lanes, tasks, instances,
--- chains. Returns for each caller NULL or why it was refused, and of a newcomer what a claim is made
--- of; SQLSTATE BR002 names callers over a project's limit, to be left out of another go.
+-- What one caller wants. `ready` as of backroom_change; of several changes that of any.
+CREATE FUNCTION backroom_piece(
+    changes jsonb, caller integer, is_alone boolean, OUT added jsonb[], OUT ready text
+) LANGUAGE plpgsql AS $$
+DECLARE
+    change jsonb;
+BEGIN
+    added := '{}';
+    FOR place IN 0 .. jsonb_array_length(changes) - 1 LOOP
+        change := changes -> place;
+        ready := coalesce(backroom_change(change, is_alone), ready);
+        added := array_append(
+            added, (change -> 'event') || jsonb_build_object('caller', caller));
+    END LOOP;
+END $$;
+
+-- Writes what several callers want, all of it or nothing: SQLSTATE BR001 says why somebody is
+-- refused. `is_apart`: each all or nothing; then `refusals` has for each caller NULL or why. That
+-- takes a subtransaction each, so it is for a group that was refused. Every lock is taken in the
+-- same order by everybody: streams, lanes, tasks, instances, chains. BR002 names callers over a
+-- project's limit, to be left out of another go. `newcomer`: as of backroom_add.
 CREATE FUNCTION backroom_write(
-    callers jsonb[], ended_or_added jsonb, moved_lanes text[],
+    callers jsonb[], ended_or_added jsonb, moved_lanes text[], is_apart boolean,
     OUT refusals text[], OUT is_ready boolean, OUT newcomer text
 ) LANGUAGE plpgsql AS $$
 DECLARE
+    is_alone boolean := cardinality(callers) = 1 AND jsonb_array_length(callers[1]) = 1;
     added jsonb[] := '{}';
     over integer[] := '{}';
     projects text[] := '{}';
-    of_caller jsonb[];
-    caller_is_ready boolean;
-    is_alone boolean := cardinality(callers) = 1 AND jsonb_array_length(callers[1]) = 1;
-    wanted jsonb;
+    piece record;
     change jsonb;
     project text;
 BEGIN
     refusals := array_fill(NULL::text, ARRAY[cardinality(callers)]);
-    is_ready := false;
-    IF is_alone THEN
-        change := callers[1] -> 0;
-        IF change ->> 'act' <> 'add' THEN  -- which takes its locks in this order by itself
-            PERFORM backroom_lock(ended_or_added, moved_lanes);
-        END IF;
-        newcomer := backroom_change(change, true);
-        is_ready := newcomer IS NOT NULL;
-        added := ARRAY[(change -> 'event') || '{"caller": 1}'];
-    ELSE
+    IF NOT is_alone OR callers[1] #>> '{0,act}' <> 'add' THEN  -- which locks in this order by itself
         PERFORM backroom_lock(ended_or_added, moved_lanes);
-        FOR number IN 1 .. cardinality(callers) LOOP
+    END IF;
+    FOR number IN 1 .. cardinality(callers) LOOP
+        IF is_apart THEN
             BEGIN
-                of_caller := '{}';
-                caller_is_ready := false;
-                wanted := callers[number];
-                FOR place IN 0 .. jsonb_array_length(wanted) - 1 LOOP
-                    change := wanted -> place;
-                    caller_is_ready :=
-                        backroom_change(change, false) IS NOT NULL OR caller_is_ready;
-                    of_caller := array_append(
-                        of_caller, (change -> 'event') || jsonb_build_object('caller', number));
-                END LOOP;
-                added := added || of_caller;
-                is_ready := is_ready OR caller_is_ready;
+                piece := backroom_piece(callers[number], number, is_alone);
             EXCEPTION WHEN SQLSTATE 'BR001' THEN
                 refusals[number] := SQLERRM;
+                CONTINUE;
             END;
-        END LOOP;
-    END IF;
+        ELSE
+            piece := backroom_piece(callers[number], number, is_alone);
+        END IF;
+        added := added || piece.added;
+        newcomer := coalesce(piece.ready, newcomer);
+    END LOOP;
+    is_ready := newcomer IS NOT NULL;
     FOREACH change IN ARRAY added LOOP
         project := change ->> 'project_id';
         IF project <> ALL (projects) THEN
@@ -226,8 +229,28 @@ BEGIN
         RAISE EXCEPTION SQLSTATE 'BR002' USING MESSAGE = to_json(over)::text;
     END IF;
     IF is_ready THEN
-        PERFORM pg_notify('backroom_ready', coalesce(newcomer, ''));
+        PERFORM pg_notify('backroom_ready', newcomer);
     END IF;
+END $$;
+
+-- Writes claims of lanes that looked ready, if nobody else is at any of them; else nothing, and
+-- refusals is NULL; BR001 where a task isn't as it looked. A claim is a beat.
+CREATE OR REPLACE FUNCTION backroom_claim(
+    worker text, now text, callers jsonb[], claimed_lanes text[],
+    OUT refusals text[], OUT is_ready boolean
+) LANGUAGE plpgsql AS $$
+DECLARE
+    locked text[] := ARRAY(
+        SELECT l.lane FROM lanes l WHERE l.lane = ANY (claimed_lanes) AND l.worker_id IS NULL
+        ORDER BY l.lane FOR UPDATE SKIP LOCKED);
+BEGIN
+    IF cardinality(locked) < cardinality(claimed_lanes) THEN
+        RETURN;
+    END IF;
+    INSERT INTO workers VALUES (worker, now)
+    ON CONFLICT (id) DO UPDATE SET beat_at = excluded.beat_at;
+    SELECT w.refusals, w.is_ready INTO refusals, is_ready
+    FROM backroom_write(callers, '[]', '{}', false) w;
 END $$;
 
 -- Claims a newcomer that was not looked at: its row as it is then, or none where it was taken.
@@ -242,3 +265,24 @@ BEGIN
         RETURN QUERY SELECT t.* FROM tasks t WHERE t.id = claim #>> '{0,task,id}';
     END IF;
 END $$;
+
+-- True when the next task of the lane may be ready by it. The lane is locked.
+CREATE OR REPLACE FUNCTION backroom_move_lane_on(task tasks, now text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    following tasks;
+BEGIN
+    SELECT * INTO following FROM tasks t WHERE t.state = 'waiting' AND t.lane = task.lane
+    ORDER BY t.key LIMIT 1;
+    IF NOT FOUND THEN
+        DELETE FROM lanes l WHERE l.lane = task.lane AND l.head = task.key;
+        RETURN false;
+    END IF;
+    UPDATE lanes l SET head = following.key, ready_at = coalesce(following.due_at, now),
+        turn_at = coalesce(following.due_at, now), worker_id = NULL
+    WHERE l.lane = task.lane AND l.head = task.key;
+    RETURN FOUND;  -- else it ended while it queued behind another
+END $$;
+
+-- Room in each page for the next version of a row, so that a step's record touches no index.
+ALTER TABLE tasks SET (fillfactor = 60);

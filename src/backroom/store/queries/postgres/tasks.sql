@@ -90,7 +90,7 @@ SELECT id, project_id, instance_id, kind, name, user_id, user_name, params, stat
 FROM backroom_take($1, $2, $3)
 
 -- write --
-SELECT refusals, is_ready, newcomer FROM backroom_write($1, $2, $3)
+SELECT refusals, is_ready, newcomer FROM backroom_write($1, $2, $3, $4)
 
 -- hurry --
 -- scheduled tasks keep their own moment: their lanes are their ids
