@@ -64,7 +64,10 @@ class Worker:
                 await asyncio.sleep(0)  # what was just claimed begins before the next look
                 if claimed >= CLAIMED_AT_ONCE:
                     continue
-                is_full = len(self._running) >= self._slots
+                is_full = len(self._running) + self._asked >= self._slots
+                if is_full and self._welcoming is not None:
+                    await self._welcomed()  # what it leaves is for the next look
+                    continue
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)

@@ -415,6 +415,8 @@ class Slow:
     async def claim(self, worker_id, limit, now, spare=0):
         self.asked.append((limit, spare))
         claimed = await self._claim(worker_id, limit, now, spare)
+        if limit + spare == 0:
+            return claimed
         answer = asyncio.Event()
         self._answers.append(answer)
         await answer.wait()
@@ -458,12 +460,34 @@ async def test_claims_under_way_share_the_slots(world, wakeup):
             for number in range(SLOTS_PER_SPARE):
                 await world.submit(operation, number=number)
             await settled()
-            assert slow.asked == [(SLOTS_PER_SPARE, 1), (0, 0)]
+            assert slow.asked[0] == (SLOTS_PER_SPARE, 1)
+            assert set(slow.asked[1:]) == {(0, 0)}
             gate.open.set()
             slow.let_all_go()
             world.around.stopping.set()
             wakeup.set()
             await settled()
+            slow.let_all_go()
+
+
+async def test_loop_waits_for_a_newcomers_claim_that_has_all_places(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=2)):
+            slow = Slow(world)
+            first = await world.submit(operation, number=1)
+            world.stores.tasks._on_new = lambda: None  # of this one it hears nothing
+            second = await world.submit(operation, number=2)
+            wakeup.set()
+            await settled()
+            assert slow.asked == [(2, 0), (0, 0)]  # it doesn't ask again and again
+            slow.let_all_go()
+            await settled()
+            slow.let_all_go()
+            await settled()
+            assert gate.inside == [first.id, second.id]
+            gate.open.set()
             slow.let_all_go()
 
 
