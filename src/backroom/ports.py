@@ -85,8 +85,8 @@ class TaskStore(Protocol):
         those of the `spare` next that had nothing to do.
 
         Two workers never get the same lane. A claim is a beat too: who took a task is not taken
-        for dead before its next beat lands. Costs the same however many tasks are queued. Begun by
-        the call, not when it is awaited.
+        for dead before its next beat lands. Costs the same however many tasks are queued. It may
+        begin with the call, and raise then.
         """
 
     async def next_due(self) -> datetime | None:

@@ -60,14 +60,12 @@ class Worker:
                         await self._welcomed()
                         await self.recover()
                         self._is_recovered = True
-                    claimed = await self.round()
+                    is_more = await self.round()
                 await asyncio.sleep(0)  # what was just claimed begins before the next look
-                if claimed >= CLAIMED_AT_ONCE:
+                if is_more:
                     continue
+                # a newcomer's claim that is under way wakes the loop when it ends
                 is_full = len(self._running) + self._asked >= self._slots
-                if is_full and self._welcoming is not None:
-                    await self._welcomed()  # what it leaves is for the next look
-                    continue
                 due_at = None if is_full else await self._around.tasks.next_due()
             except StoreUnavailable as error:
                 _log.warning("store away: %s", error)
@@ -118,49 +116,60 @@ class Worker:
         runs = set(self._running.values())
         await rescue(self._around, [task for task in held if task.id not in runs], self.id)
 
-    async def round(self) -> int:
-        """Claim what there are free slots for, or as much as may be, and start it: how many.
+    async def round(self) -> bool:
+        """Claim what there are free slots for, or as much as may be, and start it.
 
         Of the spare ones, which are for tasks on instances that had nothing to do, half is left to
-        those that come meanwhile.
+        those that come meanwhile. True: as many were found as were asked for, there may be more.
         """
-        return len(await self._claim(spare_parts=2))
+        asked, claiming = self._claim(spare_parts=2)
+        return 0 < asked == len(await claiming)
 
     def welcome(self) -> bool:
         """Claim for a task that just came: one that is under way may not see it, or began before.
 
-        False: there is such a claim already, or none may be made. Then it is the loop's turn.
+        False: there is such a claim already, or none may be made. Then it is the loop's turn, as it
+        is after the claim: what else got ready meanwhile was told to nobody.
         """
         if self._welcoming is not None or not self._is_recovered or self._around.stopping.is_set():
             return False
-        self._welcoming = self._claim(spare_parts=1)
+        try:
+            _, self._welcoming = self._claim(spare_parts=1)
+        except StoreUnavailable:
+            return False
         self._welcoming.add_done_callback(self._welcome_ended)
         return True
 
     def _welcome_ended(self, welcoming: asyncio.Future[list[Task]]) -> None:
         self._welcoming = None
-        if not welcoming.cancelled() and (problem := welcoming.exception()) is not None:
-            _log.warning("store away: %s", problem)
+        problem = None if welcoming.cancelled() else welcoming.exception()
+        if problem is not None:
             self._is_recovered = False  # it may have been kept although its answer was lost
+            if isinstance(problem, StoreUnavailable):
+                _log.warning("store away: %s", problem)
+            else:
+                _log.error("claim broke", exc_info=problem)
+        if welcoming.cancelled() or problem is not None or not welcoming.result():
             self._wakeup.set()
-        elif welcoming.cancelled() or len(welcoming.result()) != 1:
-            self._wakeup.set()  # not just the one that came: there is more to see
+        else:  # a turn later: the first step of what was claimed begins before the next look
+            asyncio.get_running_loop().call_soon(self._wakeup.set)
 
     async def _welcomed(self) -> None:
         if self._welcoming is not None:
             await asyncio.wait({self._welcoming})
 
-    def _claim(self, spare_parts: int) -> asyncio.Future[list[Task]]:
+    def _claim(self, spare_parts: int) -> tuple[int, asyncio.Future[list[Task]]]:
+        """How many it asks for, and the claim."""
         free = self._slots - len(self._running) - self._asked
         limit = min(max(0, free), CLAIMED_AT_ONCE)
         spare = max(0, self._slots // SLOTS_PER_SPARE + min(0, free))
         spare = min(-(-spare // spare_parts), CLAIMED_AT_ONCE - limit)
-        self._asked += limit + spare
         claiming = asyncio.ensure_future(
             self._around.tasks.claim(self.id, limit, self._around.clock.now(), spare)
         )
+        self._asked += limit + spare
         claiming.add_done_callback(partial(self._claimed, limit + spare))
-        return claiming
+        return limit + spare, claiming
 
     def _claimed(self, asked: int, claiming: asyncio.Future[list[Task]]) -> None:
         self._asked -= asked

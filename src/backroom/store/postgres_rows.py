@@ -53,14 +53,8 @@ class _Notice(msgspec.Struct, array_like=True):
     id: TaskId
     project_id: ProjectId
     instance_id: InstanceId
-    kind: Kind
     lane: str
     created_at: datetime
-    updated_at: datetime
-    execute_at: datetime | None
-    version: int
-    epoch: int
-    attempt: int
 
 
 def escaped(text: str) -> str:
@@ -83,12 +77,15 @@ def restored(row: Sequence[Any]) -> tuple[Any, ...]:
     )
 
 
-def newcomer_of(notice: str) -> Task:
-    """As much of it as a claim needs; the rest is made up."""
-    found = msgspec.json.decode(notice, type=_Notice)
+def newcomer_of(notice: str) -> Task | None:
+    """As much of it as a claim needs; the rest is made up. None: it is no such notice."""
+    try:
+        found = msgspec.json.decode(notice, type=_Notice)
+    except msgspec.DecodeError:
+        return None
     return Task(
-        **msgspec.structs.asdict(found), name="", user_id=UserId(""), user_name="", params="",
-        internal=b"", state=State.WAITING,
+        **msgspec.structs.asdict(found), updated_at=found.created_at, kind=Kind.BACKGROUND, name="",
+        user_id=UserId(""), user_name="", params="", internal=b"", state=State.WAITING,
     )  # fmt: skip
 
 

@@ -59,22 +59,22 @@ class PostgresTaskStore:
         self._writer = PostgresWriter(postgres, self.told, on_written)
         self._on_ready = on_ready
         self._on_new = on_new or on_ready
-        self._newcomer = ""  # while `on_new` is called
+        self._newcomer: Task | None = None  # while `on_new` is called
         self._on_written = on_written
         self._records: Batches[TaskId, TaskRecord | None] = Batches(self._read, MOST_RECORDS)
         self._tasks: Batches[TaskId, Task | None] = Batches(self._read_tasks, MOST_RECORDS)
         self._doubtful: set[str] = set()  # connections on which a claim may still be on its way
 
-    def told(self, newcomer: str) -> None:
+    def told(self, notice: str) -> None:
         """A lane may be ready; of a task that came alone and is next, what a claim is made of."""
-        if not newcomer:
+        self._newcomer = newcomer_of(notice)
+        if self._newcomer is None:
             self._on_ready()
             return
-        self._newcomer = newcomer
         try:
             self._on_new()
         finally:
-            self._newcomer = ""
+            self._newcomer = None
 
     async def write(self, *changes: Change) -> None:
         await self._writer.write(changes)
@@ -136,21 +136,20 @@ class PostgresTaskStore:
     def claim(
         self, worker_id: WorkerId, limit: int, now: datetime, spare: int = 0
     ) -> Awaitable[list[Task]]:
-        newcomer, self._newcomer = self._newcomer, ""
+        newcomer, self._newcomer = self._newcomer, None
         if limit + spare <= 0:
             return _nothing()
-        if newcomer:
-            return self._claim_unseen(worker_id, newcomer_of(newcomer), now)
+        if newcomer is not None:
+            return self._claim_unseen(worker_id, newcomer, now)
         return self._claim_seen(worker_id, limit, now, spare)
 
     async def _claim_unseen(self, worker_id: WorkerId, task: Task, now: datetime) -> list[Task]:
-        at = max(now, task.updated_at)
-        claim = changes_json([lifecycle.claim(task, worker_id, at)])
+        claim = changes_json([lifecycle.claim(task, worker_id, now)])
 
         async def take(link: Link) -> list[Task]:
             with self._in_doubt(link):
                 try:
-                    found = await link.fetch(_SQL.claim_unseen, worker_id, stamp(at), claim)
+                    found = await link.fetch(_SQL.claim_unseen, worker_id, stamp(now), claim)
                 except asyncpg.PostgresError as error:
                     if error.sqlstate != REFUSED:
                         raise

@@ -34,8 +34,8 @@ _decode = msgspec.json.Decoder(list[list[Any]]).decode
 class SqliteTaskStore:
     """`on_written` is called after each commit, `on_ready` if a lane may be ready by it.
 
-    `on_new` is called when a task was given to the writer and is not written yet: a claim that is
-    made by then shares its commit.
+    `on_new` is called when a task was given to the writer and is not written yet: a claim begins
+    when it is called, and one that is made by then shares its commit.
     `is_alone`: the reader is also what writes, and the only connection there is.
     """
 

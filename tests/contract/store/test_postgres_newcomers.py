@@ -4,15 +4,18 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 import pytest
 from tests.support.builders import (
     NOW,
+    OTHER_PROJECT,
     PROJECT,
     W1,
     W2,
     after,
     instance_id,
+    known_id,
     make_scheduled,
     make_task,
 )
@@ -23,7 +26,7 @@ from backroom.domain import lifecycle
 from backroom.domain.chain import GENESIS, ChainHead, first_broken
 from backroom.domain.errors import QuotaReached
 from backroom.domain.filter import EventFilter
-from backroom.domain.task import QueueLimits
+from backroom.domain.task import QueueLimits, Receipt
 from backroom.store.postgres_connection import Link, Postgres
 from backroom.store.postgres_stores import EVENTS, READY, PostgresStores
 from backroom.store.postgres_tasks import PostgresTaskStore
@@ -135,9 +138,87 @@ async def test_who_listens_hears_nothing_that_somebody_said(database):
         name: f"said as {name}"
         for name in ("name", "user_name", "params", "reason", "request_id", "before")
     }
+    heard = []
+    listener = await asyncpg.connect(database.url)
+    try:
+        await listener.add_listener("backroom_ready", lambda *given: heard.append(given[-1]))
+        async with told_of(database) as told:
+            await told.submits(make_task(1, internal=b"said inside", **said))
+        await until(lambda: heard)
+    finally:
+        await listener.close()
+    assert instance_id(1) in heard[0]
+    assert "said" not in heard[0]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"lane": instance_id(2)},
+        {"project_id": OTHER_PROJECT},
+        {"instance_id": instance_id(2)},
+        {"created_at": after(60), "updated_at": after(60)},
+        {"id": known_id(9)},
+    ],
+)
+async def test_notice_that_is_not_true_claims_nothing(database, forged):
     async with told_of(database) as told:
-        await told.submits(make_task(1, internal=b"said inside", **said))
-        assert "said" not in told.newcomers[0]
+        await told.submits(make_task(1), make_task(2))
+        told.tasks._newcomer = msgspec.structs.replace(told.newcomers[0], **forged)
+        assert await told.tasks.claim(W1, 1, NOW) == []
+        assert len(await told.tasks.claim(W2, 9, NOW)) == 2
+
+
+async def test_task_behind_another_is_not_claimed_whatever_the_notice_says(database):
+    first, second = make_task(1), make_task(1)
+    async with told_of(database) as told:
+        await told.submits(first, second)
+        told.tasks._newcomer = msgspec.structs.replace(told.newcomers[0], id=second.id)
+        assert await told.tasks.claim(W1, 1, NOW) == []
+        (claimed,) = await told.tasks.claim(W2, 9, NOW)
+        assert claimed.id == first.id
+
+
+@pytest.mark.parametrize("notice", ["", "[]", "{", '["a", "b"]', "[1, 2, 3, 4, 5]"])
+async def test_notice_of_another_form_is_a_mere_wake_up(database, notice):
+    async with told_of(database) as told:
+        told.tasks.told(notice)
+        assert (told.newcomers, told.others) == ([], 1)
+
+
+async def test_submit_with_a_client_token_locks_its_instance_first(database):
+    async with told_of(database) as told:
+        await told.submits(make_task(1))
+        other = await asyncpg.connect(database.url)
+        try:
+            await other.execute("BEGIN")
+            await other.execute("SET LOCAL lock_timeout = '300ms'")
+            await other.execute("SELECT 1 FROM streams FOR UPDATE")
+            task = make_task(1)
+            receipt = Receipt(
+                project_id=PROJECT,
+                token="token",
+                digest=b"digest",
+                task_id=task.id,
+                instance_id=instance_id(1),
+                until=after(60),
+            )
+            submission = msgspec.structs.replace(lifecycle.submit(task), receipt=receipt)
+            writing = asyncio.ensure_future(told.tasks.write(submission))
+            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            async with asyncio.timeout(10):
+                while await told.tasks._postgres.first(waits) != (1,):  # noqa: ASYNC110  the event is PostgreSQL's
+                    await asyncio.sleep(0)
+            await other.execute(  # would wait for the one that waits for us
+                "INSERT INTO receipts (project_id, token, digest, task_id, instance_id, until)"
+                " VALUES ($1, 'token', '', '', '', '')",
+                PROJECT,
+            )
+            await other.execute("ROLLBACK")
+            await writing
+        finally:
+            await other.close()
+        assert await told.tasks.get(task.id) is not None
 
 
 async def test_newcomer_overtakes_nobody_who_has_waited_for_a_minute(database):
@@ -208,7 +289,7 @@ async def test_no_room_is_no_claim_and_the_newcomer_is_forgotten(database):
         await told.submits(make_task(1))
         told.tasks._newcomer = told.newcomers[0]
         assert await told.tasks.claim(W1, 0, NOW) == []
-        assert told.tasks._newcomer == ""
+        assert told.tasks._newcomer is None
 
 
 async def test_refused_submit_of_one_leaves_nothing(database):

@@ -69,7 +69,7 @@ async def test_worker_respects_its_slots_and_takes_the_next_when_one_is_free(wor
     with catalogue_with(*operations):
         async with Running(world, Worker(W1, world.around, wakeup, slots=2)) as worker:
             assert [len(gate.inside) for gate in gates] == [1, 1, 0]
-            assert await worker.round() == 0
+            assert not await worker.round()
             gates[0].open.set()
             await settled()
             assert [len(gate.inside) for gate in gates] == [1, 1, 1]
@@ -489,6 +489,107 @@ async def test_loop_waits_for_a_newcomers_claim_that_has_all_places(world, wakeu
             assert gate.inside == [first.id, second.id]
             gate.open.set()
             slow.let_all_go()
+
+
+async def test_all_spare_slots_are_for_those_that_come_together(world, wakeup):
+    world.stores.tasks._on_new = wakeup.set  # the loop's own claims
+    gate = Gate()
+    operation = gate.operation()
+    slots = 4 * SLOTS_PER_SPARE
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=slots)):
+            for number in range(slots):
+                await world.submit(operation, number=number)
+            await settled()
+            assert len(gate.inside) == slots
+            await asyncio.gather(
+                *(world.submit(operation, number=slots + number) for number in range(6))
+            )
+            await settled()
+            assert len(gate.inside) == slots + 4
+            gate.open.set()
+
+
+async def test_second_newcomer_of_a_full_worker_has_a_spare_slot_too(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    slots = 4 * SLOTS_PER_SPARE
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=slots)):
+            for number in range(slots):
+                await world.submit(operation, number=number)
+            await settled()
+            slow = Slow(world)
+            first = await world.submit(operation, number=slots)
+            await settled()
+            second = await world.submit(operation, number=slots + 1)  # while that is claimed
+            await settled()
+            slow.let_all_go()
+            await settled()
+            slow.let_all_go()
+            await settled()
+            assert gate.inside[slots:] == [first.id, second.id]
+            gate.open.set()
+            slow.let_all_go()
+
+
+async def test_what_gets_ready_beside_a_newcomer_is_seen_in_time(world, wakeup):
+    gate = Gate()
+    operation = gate.operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            later = make_scheduled(1, after(3_600), name=operation.name)
+            await world.stores.tasks.write(lifecycle.submit(later))
+            await settled()
+            sooner = lifecycle.reschedule(later, NOW, after(0.3), "tester")
+            await asyncio.gather(
+                world.stores.tasks.write(sooner), world.submit(operation, number=2)
+            )
+            await settled()
+            world.clock.move(0.3)
+            await settled()
+            assert (await world.get(later.id)).state.is_final
+            gate.open.set()
+
+
+async def test_store_that_fails_as_it_is_asked_costs_no_slots(world, wakeup):
+    operation = Steps(None).operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup, slots=1)):
+            claim, failures = world.tasks.claim, 5
+
+            def away(*given):
+                nonlocal failures
+                if failures:
+                    failures -= 1
+                    raise StoreUnavailable("away")
+                return claim(*given)
+
+            world.tasks.claim = away
+            task = await world.submit(operation)
+            for _ in range(9):
+                await settled()
+                world.clock.move(STORE_RETRY_S)
+            await settled()
+            assert failures == 0
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+
+
+async def test_bug_in_a_newcomers_claim_is_logged_and_the_worker_goes_on(world, wakeup, caplog):
+    operation = Steps(None).operation()
+    with catalogue_with(operation):
+        async with Running(world, Worker(W1, world.around, wakeup)):
+            claim = world.tasks.claim
+
+            async def broken(*_given):
+                world.tasks.claim = claim
+                raise ArithmeticError("out of numbers")
+
+            world.tasks.claim = broken
+            task = await world.submit(operation)
+            await settled()
+            assert (await world.get(task.id)).state is State.SUCCEEDED
+    assert "out of numbers" in caplog.text
 
 
 async def test_stopping_worker_starts_what_a_newcomers_claim_brought_and_then_ends(world, wakeup):

@@ -131,6 +131,36 @@ async def test_who_comes_anew_goes_first_and_waits_for_one_other(connection):
     writer.close()
 
 
+async def test_of_two_groups_in_a_row_one_is_short(connection):
+    writer = Writer(connection)
+    done, commits = [], []
+    more = iter("34")
+
+    def note(name):
+        def piece(connection):
+            insert(ord(name))(connection)
+            done.append(name)
+
+        return piece
+
+    def committed():
+        commits.append("".join(done))
+        for name in more:  # who comes while the first is committed
+            jobs.append(writer_module._Job(note(name), loop.create_future(), loop, is_urgent=True))
+            writer._jobs.put(jobs[-1])
+        return False
+
+    loop, jobs = asyncio.get_running_loop(), []
+    connection.set_commit_hook(committed)
+    async with held_up(writer):
+        waiting = [asyncio.ensure_future(writer.run(note(name))) for name in "abcd"]
+        waiting += [asyncio.ensure_future(writer.run(note(name), is_urgent=True)) for name in "12"]
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting, *(job.future for job in jobs))
+    assert commits == ["12", "1234abcd"]
+    writer.close()
+
+
 async def test_of_a_small_group_half_is_urgent_so_that_others_get_on(connection, monkeypatch):
     moments = iter(range(1_000_000))  # a second from look to look, so a commit is worth one group
     monkeypatch.setattr(writer_module, "perf_counter", lambda: next(moments))

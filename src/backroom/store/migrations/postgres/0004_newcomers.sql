@@ -52,12 +52,11 @@ BEGIN
         PERFORM backroom_refuse(jsonb_build_object('stale', task.id, 'version', 0));
     END IF;
     PERFORM backroom_count(task.key, 1);
-    IF is_alone AND is_new AND task.due_at IS NULL AND NOT EXISTS (
+    IF is_alone AND is_new AND coalesce(task.due_at, task.execute_at) IS NULL AND NOT EXISTS (
         SELECT 1 FROM lanes l WHERE l.worker_id IS NULL AND l.turn_at < first_turn)
     THEN
         RETURN json_build_array(
-            task.id, task.project_id, task.instance_id, task.kind, task.lane, task.created_at,
-            task.updated_at, task.execute_at, task.version, task.epoch, task.attempt);
+            task.id, task.project_id, task.instance_id, task.lane, task.created_at);
     END IF;
     RETURN '';
 END $$;
@@ -194,7 +193,8 @@ DECLARE
     project text;
 BEGIN
     refusals := array_fill(NULL::text, ARRAY[cardinality(callers)]);
-    IF NOT is_alone OR callers[1] #>> '{0,act}' <> 'add' THEN  -- which locks in this order by itself
+    -- one that is added alone takes its locks in this order by itself, but for a receipt's
+    IF NOT is_alone OR callers[1] #>> '{0,act}' <> 'add' OR callers[1] -> 0 ? 'receipt' THEN
         PERFORM backroom_lock(ended_or_added, moved_lanes);
     END IF;
     FOR number IN 1 .. cardinality(callers) LOOP
@@ -254,15 +254,29 @@ BEGIN
 END $$;
 
 -- Claims a newcomer that was not looked at: its row as it is then, or none where it was taken.
+-- Whoever may connect may notify, too: a claim stands only where it is of a new task at the head of
+-- its lane. Else BR001.
 CREATE FUNCTION backroom_claim_unseen(worker text, now text, claim jsonb) RETURNS SETOF tasks
 LANGUAGE plpgsql AS $$
 DECLARE
-    claimed_lanes text[] := ARRAY[claim #>> '{0,task,lane}'];
+    change jsonb := claim -> 0;
+    claimed_lanes text[] := ARRAY[change #>> '{task,lane}'];
 BEGIN
-    IF (SELECT c.refusals IS NOT NULL
+    IF (SELECT c.refusals IS NULL
         FROM backroom_claim(worker, now, ARRAY[claim], claimed_lanes) c)
     THEN
-        RETURN QUERY SELECT t.* FROM tasks t WHERE t.id = claim #>> '{0,task,id}';
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT t.* FROM lanes l JOIN tasks t ON t.key = l.head
+        WHERE l.lane = claimed_lanes[1] AND t.lane = l.lane AND l.worker_id = worker
+          AND t.id = change #>> '{task,id}'
+          AND t.project_id = change #>> '{event,project_id}'
+          AND t.instance_id = change #>> '{event,instance_id}'
+          AND t.version = 2 AND t.epoch = 1 AND t.attempt = 1 AND t.execute_at IS NULL
+          AND t.updated_at = greatest(t.created_at, now COLLATE "C");
+    IF NOT FOUND THEN
+        PERFORM backroom_refuse(jsonb_build_object(
+            'stale', change #>> '{task,id}', 'version', 1));
     END IF;
 END $$;
 
