@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 
 import msgspec
@@ -13,12 +14,15 @@ from tests.support.builders import (
     make_step,
     make_task,
 )
+from tests.support.clocks import MovedClock
 from tests.support.promises import promised
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import ClientTokenTaken, QuotaReached
 from backroom.domain.filter import TaskSearch
 from backroom.domain.task import Kind, QueueLimits, Receipt, State
+from backroom.engine.cleaner import Cleaner
+from backroom.engine.surroundings import Surroundings
 from backroom.ports import TaskFinder, TaskStore
 
 ANY = TaskSearch(project_id=PROJECT)
@@ -180,6 +184,38 @@ async def test_token_is_free_again_when_its_receipt_is_over(stores):
     again = receipt_of(later, until=after(90), digest=b"e" * 32)
     await stores.tasks.write(msgspec.structs.replace(lifecycle.submit(later), receipt=again))
     assert await stores.finder.receipt(PROJECT, "t", after(61)) == again
+
+
+@promised(TaskFinder.surplus, "The oldest ended tasks of instances that keep more than `most`")
+async def test_surplus_counts_ended_tasks_only(stores):
+    made = [(await submitted(stores)).id for _ in range(5)]
+    for moment in range(5):
+        await run_head(stores, after(moment))
+    for moment in range(3):
+        await submitted(stores, 2, after(moment))
+        await run_head(stores, after(moment))
+    await submitted(stores)
+    assert [task.id for task in await stores.finder.surplus(3, 100)] == made[:2]
+    assert [task.id for task in await stores.finder.surplus(3, 1)] == made[:1]
+    assert await stores.finder.surplus(5, 100) == []
+
+
+async def test_cleaner_leaves_as_many_ended_tasks_as_may_be_kept(stores):
+    made = [(await submitted(stores)).id for _ in range(5)]
+    for moment in range(4):
+        await run_head(stores, after(moment))
+    (running,) = await stores.tasks.claim(W1, 1, after(4))
+    made.append((await submitted(stores)).id)
+    clock = MovedClock(after(5))
+    around = Surroundings(
+        stores.tasks, stores.instances, None, clock, None, asyncio.Event(), None
+    )  # fmt: skip
+    cleaner = Cleaner(around, stores.finder, keep_most=3)
+    assert [await cleaner.round(), await cleaner.round()] == [1, 0]
+    assert sorted(await ids(stores, ANY)) == sorted(made[1:])
+    await stores.tasks.write(lifecycle.complete(running, after(6), ()))
+    assert [await cleaner.round(), await cleaner.round()] == [1, 0]
+    assert sorted(await ids(stores, ANY)) == sorted(made[2:])
 
 
 @promised(TaskFinder.forget_receipts, "Drop those that are over.")

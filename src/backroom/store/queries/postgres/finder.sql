@@ -81,7 +81,7 @@ SELECT t.id, t.project_id, t.instance_id, t.kind, t.name, t.user_id, t.user_name
 FROM tasks t WHERE t.ended_at < $1 ORDER BY t.ended_at LIMIT $2
 
 -- crowded_streams --
-SELECT id, live - $1 FROM streams WHERE live - open > $1 ORDER BY id
+SELECT id, live - open - $1 FROM streams WHERE live - open > $1 ORDER BY id
 
 -- oldest_ended --
 SELECT t.id, t.project_id, t.instance_id, t.kind, t.name, t.user_id, t.user_name, t.params, t.state,
