@@ -1,13 +1,18 @@
 """Public access of an instance on and off: bindInstancePublicIp, unbindInstancePublicIp."""
 
+import asyncio
+from datetime import timedelta
+from typing import Any
+
 import msgspec
 
-from backroom.domain.errors import StepNotReady
+from backroom.domain.errors import StepNotReady, StepRejected
 from backroom.domain.instance import Instance, PublicAccess, changed, require_running
 from backroom.operations.operation import Operation, Step, StepContext, stored_instance
 from backroom.ports import PublicAddress
 
 POLL_S = 0.25
+UNDO_WITHIN_S = 30.0
 
 
 class BindPublicIp(msgspec.Struct, frozen=True):
@@ -60,11 +65,52 @@ async def _detach_address(context: StepContext[UnbindPublicIp]) -> None:
         raise StepNotReady(POLL_S)
 
 
+async def _undo(context: StepContext[Any]) -> None:
+    """The brokers get what the instance shows: clients must find nothing else, and nothing less."""
+    end = context.clock.now() + timedelta(seconds=UNDO_WITHIN_S)
+    while not await _is_as_shown(context):
+        now = context.clock.now()
+        if now >= end:
+            raise TimeoutError("the brokers don't have the public addresses that are shown")
+        await context.clock.wait(asyncio.Event(), now + timedelta(seconds=POLL_S))
+
+
+async def _is_as_shown(context: StepContext[Any]) -> bool:
+    """Asks before it looks: an address that was asked for a moment ago may not be seen yet."""
+    task = context.task
+    instance = await context.instances.get(task.project_id, task.instance_id)
+    if instance is None:
+        return True
+    shown = _shown_addresses(instance)
+    try:
+        if shown:
+            await context.platform.attach_public(instance.id, shown)
+        else:
+            await context.platform.detach_public(instance.id)
+    except StepRejected:
+        if await context.platform.observe(instance.id) is None:
+            return True
+        raise
+    cluster = await context.platform.observe(instance.id)
+    return cluster is None or cluster.public == shown
+
+
+def _shown_addresses(instance: Instance) -> tuple[PublicAddress, ...]:
+    access = instance.public_access
+    if access is None:
+        return ()
+    return tuple(map(PublicAddress, access.address_ids, access.addresses))
+
+
 BIND_PUBLIC_IP = Operation(
     name="bindInstancePublicIp",  # [D] the page's example
     params=BindPublicIp,
     prepare=_prepare,
-    steps=(Step("attach_address", _attach_address, 9), Step("publish_address", _publish_address)),
+    steps=(
+        Step("attach_address", _attach_address, 9, is_undone=True),
+        Step("publish_address", _publish_address),
+    ),
+    undo=_undo,
 )
 
 UNBIND_PUBLIC_IP = Operation(
@@ -76,4 +122,5 @@ UNBIND_PUBLIC_IP = Operation(
         Step("withdraw_address", _withdraw_address),
         Step("detach_address", _detach_address, 9),
     ),
+    undo=_undo,
 )

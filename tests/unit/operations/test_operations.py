@@ -1,9 +1,11 @@
 """Each operation from submit to end, plain, with every step run twice, and cut off anywhere."""
 
+import asyncio
 from contextlib import suppress
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 from tests.support.builders import W1, W2, instance_id, make_instance, make_task
 from tests.support.engine_world import catalogue_with, doubled
 
@@ -23,6 +25,7 @@ from backroom.operations.extend_instance import EXTEND_INSTANCE, ExtendInstance
 from backroom.operations.public_ip import (
     BIND_PUBLIC_IP,
     UNBIND_PUBLIC_IP,
+    UNDO_WITHIN_S,
     BindPublicIp,
     UnbindPublicIp,
 )
@@ -259,6 +262,111 @@ async def test_new_address_is_shown_only_once_it_has_replaced_the_old_one(world)
         address_ids=("b",), addresses=("100.64.0.2",), bandwidth_mbit_per_s=9
     )
     assert (await world.platform.observe(ID)).public == (B,)
+
+
+async def rebound(world):
+    await bound(world)
+    shown = await world.shown(ID)
+    one = PublicAccess(address_ids=("a",), addresses=("100.64.0.1",), bandwidth_mbit_per_s=1)
+    await world.instances.save(changed(shown, public_access=one))
+    await world.platform.attach_public(ID, (A,))
+    world.clock.move(1)
+
+
+STOPPED = {
+    "bind": (BIND_PUBLIC_IP, BIND, running),
+    "bind others": (BIND_PUBLIC_IP, BIND, rebound),
+    "unbind": (UNBIND_PUBLIC_IP, UnbindPublicIp(), bound),
+}
+
+
+async def _is_seen_as_shown(world):
+    access = (await world.shown(ID)).public_access
+    shown = (
+        () if access is None else tuple(map(PublicAddress, access.address_ids, access.addresses))
+    )
+    assert (await world.platform.observe(ID)).public == shown
+
+
+def _stopping(world, operation, at, *, is_done, is_cancelled):
+    """The same, but stopped at this step: before it does anything, or once it is done."""
+    step = operation.steps[at]
+
+    async def stop(context):
+        if is_done:
+            await step.run(context)
+        if is_cancelled:
+            task = await world.get(context.task.id)
+            asked = lifecycle.ask_cancel(task, world.clock.now(), "tester")
+            await world.stores.tasks.write(asked)
+            raise RuntimeError("cut off")
+        raise StepRejected("DMS.00400026", "cut off")
+
+    steps = list(operation.steps)
+    steps[at] = replace(step, run=stop)
+    return replace(operation, steps=tuple(steps))
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+@pytest.mark.parametrize("is_done", [False, True])
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize("case", STOPPED)
+async def test_public_access_is_as_shown_wherever_its_task_is_stopped(
+    world, case, at, is_done, is_cancelled
+):
+    operation, params, begin = STOPPED[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    stopping = _stopping(world, operation, at, is_done=is_done, is_cancelled=is_cancelled)
+    with catalogue_with(stopping):
+        ended = await world.run_to_end(task.id)
+    assert ended.state is (State.CANCELLED if is_cancelled else State.FAILED)
+    await _is_seen_as_shown(world)
+    before = await world.shown(ID)
+    await operation.undo(world.context(operation, task))
+    assert await world.shown(ID) == before
+    await _is_seen_as_shown(world)
+
+
+@pytest.mark.parametrize("case", STOPPED)
+async def test_public_access_is_as_shown_when_it_is_cancelled_while_brokers_change(world, case):
+    operation, params, begin = STOPPED[case]
+    await begin(world)
+    task = await world.submit(operation, params)
+    await world.begin()
+    under_way = await world.get(task.id)
+    assert under_way.state is State.RUNNING
+    await world.stores.tasks.write(lifecycle.ask_cancel(under_way, world.clock.now(), "tester"))
+    await world.finish()
+    assert (await world.get(task.id)).state is State.CANCELLED
+    await _is_seen_as_shown(world)
+    world.clock.move(60)
+    await _is_seen_as_shown(world)
+
+
+async def test_undo_of_public_access_has_nothing_to_do_where_there_are_no_brokers(world):
+    task = await world.submit(BIND_PUBLIC_IP, BIND)
+    await BIND_PUBLIC_IP.undo(world.context(BIND_PUBLIC_IP, task))
+    await world.instances.save(make_instance())
+    await BIND_PUBLIC_IP.undo(world.context(BIND_PUBLIC_IP, task))
+    assert await world.platform.observe(ID) is None
+
+
+async def test_undo_of_public_access_gives_up_where_brokers_never_follow(world, monkeypatch):
+    async def ignored(*_):
+        """Accepted, and nothing comes of it."""
+
+    await bound(world)
+    shown = await world.shown(ID)
+    await world.instances.save(changed(shown, public_access=None))
+    task = await world.submit(UNBIND_PUBLIC_IP, UnbindPublicIp())
+    monkeypatch.setattr(type(world.platform), "detach_public", ignored)
+    begun = world.clock.now()
+    undo = asyncio.create_task(UNBIND_PUBLIC_IP.undo(world.context(UNBIND_PUBLIC_IP, task)))
+    await world.clock.pass_until(undo.done)
+    with pytest.raises(TimeoutError):
+        await undo
+    assert (world.clock.now() - begun).total_seconds() == UNDO_WITHIN_S
 
 
 async def test_creation_tells_how_many_brokers_run(world):
