@@ -8,6 +8,7 @@ from tests.support.bodies import CREATE_BODY
 from tests.support.world import ask, checked
 
 from backroom.domain.account import Role
+from backroom.domain.errors import StoreUnavailable
 from backroom.domain.instance import InstanceStatus, changed
 
 TOKEN = ("X-Client-Token", "once-and-never-again")
@@ -186,6 +187,82 @@ def test_batch_is_repeated_as_it_was(world):
     assert shape(restart(ids)) == shape(first)
     assert restart(ids[::-1]).error == (400, "DMS.00400800")
     assert tasks_in(world) == made
+
+
+# every instance whose creation failed
+
+
+def failed_creation(world):
+    created = world.admin.post(world.create_path, CREATE_BODY).json["instance_id"]
+    world.run_until_idle()
+    instance = world.do(world.backroom.instances.get(world.project_id, created))
+    failed = changed(instance, status=InstanceStatus.CREATE_FAILED)
+    world.do(world.backroom.instances.save(failed))
+    return created
+
+
+def delete_failed(world):
+    return checked(asked_to_delete_failed(world), "POST")
+
+
+def asked_to_delete_failed(world):
+    world.clock.move(seconds=1)  # another signature
+    target = f"/v2/{world.project_id}/instances/action"
+    content = json.dumps({"action": "delete", "all_failure": "kafka"}).encode()
+    fields = [*world.admin.proof("POST", target, content), (b"x-client-token", TOKEN[1].encode())]
+    fields.append((b"content-length", b"%d" % len(content)))
+    application = world.backroom.application
+    return world.do(ask(application, "POST", target.encode(), b"", fields, [content]))
+
+
+def statuses(world, *ids):
+    answers = [world.admin.get(f"/v2/{world.project_id}/instances/{one}") for one in ids]
+    return [one.json["status"] if one.status == 200 else one.status for one in answers]
+
+
+def test_repeated_deletion_of_failed_creations_spares_what_failed_since(world):
+    first_two = failed_creation(world), failed_creation(world)
+    first = delete_failed(world)
+    assert (first.status, statuses(world, *first_two)) == (204, ["DELETING", "DELETING"])
+    world.run_until_idle()
+    later = failed_creation(world)
+    made = tasks_in(world)
+    assert shape(delete_failed(world)) == shape(first)
+    assert tasks_in(world) == made
+    assert statuses(world, *first_two, later) == [404, 404, "CREATEFAILED"]
+
+
+def test_deletion_of_failed_creations_looks_anew_when_it_had_found_none(world):
+    assert delete_failed(world).status == 204
+    one = failed_creation(world)
+    assert delete_failed(world).status == 204
+    assert statuses(world, one) == ["DELETING"]
+    other = failed_creation(world)
+    assert delete_failed(world).status == 204
+    assert statuses(world, other) == ["CREATEFAILED"]
+
+
+def test_deletion_of_failed_creations_goes_on_when_it_was_cut_off(world, monkeypatch):
+    three = [failed_creation(world) for _ in range(3)]
+    submissions = world.backroom.service.submit.__self__
+    kept = submissions.write
+    written = []
+
+    async def write(*given):
+        if written:
+            raise StoreUnavailable("away")
+        written.append(given)
+        return await kept(*given)
+
+    monkeypatch.setattr(submissions, "write", write)
+    assert asked_to_delete_failed(world).status == 503
+    monkeypatch.undo()
+    assert sorted(statuses(world, *three)) == ["CREATEFAILED", "CREATEFAILED", "DELETING"]
+    assert delete_failed(world).status == 204
+    assert statuses(world, *three) == ["DELETING"] * 3
+    later = failed_creation(world)
+    assert delete_failed(world).status == 204
+    assert statuses(world, later) == ["CREATEFAILED"]
 
 
 @pytest.mark.parametrize("more", [{}, {"is_schedule": True, "execute_at": 1_900_000_000_000}])

@@ -1,6 +1,7 @@
 """The calls that submit a task: body to order, order to the service, its task to the answer."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -61,13 +62,24 @@ class SubmissionHandlers:
         require_operator(request.who)
         action = decode_action(request.json(ActionBody))
         if action.instance_ids is None:
-            ids = await self._failed_creations(request)
-            await self._submit_each(request, ids, is_restart=False)
+            await self._delete_failed_creations(request)
             return NO_CONTENT  # [D] where all_failure is given
         outcomes = await self._submit_each(
             request, action.instance_ids, is_restart=action.is_restart
         )
         return json_response(encode_results(outcomes))
+
+    async def _delete_failed_creations(self, request: Request) -> None:
+        """The last of them uses the token up, so a call that was cut off goes on when repeated."""
+        if await self._service.submitted_before(request.who, client_token(request)) is not None:
+            return
+        ids = await self._failed_creations(request)
+        for instance_id in ids:
+            order = _deletion(request, instance_id)
+            if instance_id != ids[-1]:
+                order = _apart(order)
+            with suppress(Refused):  # deleted by somebody else just now
+                await self._service.submit(request.who, instance_id, order)
 
     async def _failed_creations(self, request: Request) -> list[InstanceId]:
         wanted = InstanceFilter(
@@ -126,7 +138,7 @@ def _restart(request: Request, instance_id: InstanceId) -> Order:
 
 
 def _apart(order: Order) -> Order:
-    """Each instance after the first accepted one has a token made from the request's.
+    """Of several instances one uses the request's token up, the others one made from it.
 
     No client can send a line break: it can't be a token of its own.
     """
