@@ -1,5 +1,6 @@
 """A KafkaAdmin that answers badly when it is told to."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from backroom.domain.errors import KafkaUnavailable, OutcomeUnknown
@@ -13,14 +14,16 @@ CHANGES = frozenset(
 
 
 class FlakyKafka:
-    """The next calls of a method are `lost` (not done), `unsure` (done, and said not to be known)
-    or `away` (not done, and said so). `calls` notes what was asked for, `before` runs first.
+    """The next calls of a method are `lost` (not done), `unsure` (done, and said not to be known),
+    `partly` (as unsure, of the first item only) or `away` (not done, and said so). `calls` notes
+    what was asked for.
     """
 
     def __init__(self, real: Any) -> None:
         self._real = real
         self.lost: dict[str, int] = {}
         self.unsure: dict[str, int] = {}
+        self.partly: dict[str, int] = {}
         self.away: dict[str, int] = {}
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
@@ -36,12 +39,20 @@ class FlakyKafka:
                 raise KafkaUnavailable(f"{name}: away")
             if _takes_one(self.lost, name):
                 raise OutcomeUnknown(f"{name}: no answer")
+            if _takes_one(self.partly, name):
+                await method(arguments[0], _first_of(arguments[1]))
+                raise OutcomeUnknown(f"{name}: no answer")
             result = await method(*arguments)
             if _takes_one(self.unsure, name):
                 raise OutcomeUnknown(f"{name}: no answer")
             return result
 
         return guarded
+
+
+def _first_of(items: Any) -> Any:
+    first = next(iter(items))
+    return {first: items[first]} if isinstance(items, Mapping) else [first]
 
 
 def _takes_one(left: dict[str, int], name: str) -> bool:

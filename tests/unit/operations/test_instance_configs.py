@@ -56,7 +56,7 @@ async def test_what_is_so_already_is_not_written_again(world, kafka):
     assert (await world.shown(ID)).version == 1
 
 
-@pytest.mark.parametrize("how", ["lost", "unsure", "away"])
+@pytest.mark.parametrize("how", ["lost", "unsure", "partly", "away"])
 async def test_it_goes_on_when_answers_fail_to_come(world, kafka, how):
     await world.add_instance()
     getattr(kafka, how)["alter_configs"] = 2

@@ -218,7 +218,7 @@ async def _die_after_the_next_step(world, worker):
     await world.stores.tasks.write(lifecycle.rescue(task, world.clock.now(), W2))
 
 
-@pytest.mark.parametrize("how", ["lost", "unsure", "away"])
+@pytest.mark.parametrize("how", ["lost", "unsure", "partly", "away"])
 async def test_it_goes_on_when_answers_fail_to_come(world, kafka, how):
     """Whether the change was made or not: it is looked for before it is asked for again."""
     (before,) = await make(world)
