@@ -87,7 +87,7 @@ def record(**fields):
 
 
 def test_a_log_line_for_programs_is_one_object_with_the_ids():
-    line = JsonFormatter().format(record(task_id="t1", attempt=2, secret="s"))
+    line = JsonFormatter().format(record(request_id=None, task_id="t1", attempt=2, secret="s"))
     content = json.loads(line)
     assert content.pop("at").endswith("+00:00")
     assert content == {
@@ -97,5 +97,5 @@ def test_a_log_line_for_programs_is_one_object_with_the_ids():
 
 
 def test_a_log_line_for_people_ends_with_the_ids():
-    line = TextFormatter().format(record(task_id="t1"))
+    line = TextFormatter().format(record(request_id=None, task_id="t1"))
     assert line.endswith("WARNING backroom.engine: task x task_id=t1")

@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 import msgspec
 
 FORMATS = ("text", "json")
-FIELDS = ("request_id", "task_id", "instance_id", "attempt", "step", "count")  # of ours, no values
+FIELDS = (  # of ours, no values
+    "request_id", "task_id", "instance_id", "operation", "attempt", "step", "count",
+)  # fmt: skip
+A_LINE_A_TASK = "backroom.service.submissions"  # too much for people
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,7 +22,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        content |= {name: vars(record)[name] for name in FIELDS if name in vars(record)}
+        content |= {
+            name: vars(record)[name] for name in FIELDS if vars(record).get(name) is not None
+        }
         if record.exc_info:
             content["trace"] = self.formatException(record.exc_info)
         return msgspec.json.encode(content).decode()
@@ -31,7 +36,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        fields = [f"{name}={vars(record)[name]}" for name in FIELDS if name in vars(record)]
+        fields = [
+            f"{name}={vars(record)[name]}" for name in FIELDS if vars(record).get(name) is not None
+        ]
         first, newline, rest = text.partition("\n")
         return " ".join((first, *fields)) + newline + rest
 
@@ -41,3 +48,4 @@ def set_up(form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger(A_LINE_A_TASK).setLevel(logging.INFO if form == "json" else logging.WARNING)

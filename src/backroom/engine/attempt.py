@@ -440,7 +440,12 @@ class Attempt:
 
     def _fields(self) -> dict[str, Any]:
         task = self._task
-        return {"task_id": task.id, "instance_id": task.instance_id, "attempt": task.attempt}
+        return {
+            "request_id": task.request_id,
+            "task_id": task.id,
+            "instance_id": task.instance_id,
+            "attempt": task.attempt,
+        }
 
 
 def _due(task: Task, now: datetime, due_at: datetime) -> datetime:

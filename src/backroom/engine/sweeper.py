@@ -107,7 +107,7 @@ class Sweeper:
         operation = CATALOGUE[task.name]
         if operation.sweep is None:
             return True
-        about = {"task_id": task.id, "instance_id": task.instance_id}
+        about = {"request_id": task.request_id, "task_id": task.id, "instance_id": task.instance_id}
         try:
             params = typed_params(operation, task, self._around.vault)
         except msgspec.DecodeError:

@@ -225,5 +225,6 @@ async def _rescued(around: Surroundings, task: Task, by: WorkerId) -> bool:
         await around.tasks.write(lifecycle.rescue(task, around.clock.now(), by))
     except StaleTask:
         return False
-    _log.warning("task rescued", extra={"task_id": task.id})
+    about = {"request_id": task.request_id, "task_id": task.id, "instance_id": task.instance_id}
+    _log.warning("task rescued", extra=about)
     return True

@@ -1,5 +1,6 @@
 """Accepting tasks: from then on they survive anything. What a client token was answered, too."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -27,6 +28,7 @@ LIMITS: Final = QueueLimits(instance=1_000, project=200_000)
 RECEIPT_KEPT: Final = timedelta(hours=24)
 
 _encode = msgspec.json.Encoder().encode
+_log = logging.getLogger(__name__)
 
 
 class ClientToken(msgspec.Struct, frozen=True):
@@ -161,6 +163,7 @@ class Submissions:
                 submission, limits=self.limits, receipt=_receipt(task, client_token)
             )
         )
+        _log.info("task accepted", extra=_fields(task))
         return Submitted(task.id, task.instance_id)
 
     def _task(self, identity: Identity, instance: Instance, order: Order) -> Task:
@@ -198,6 +201,15 @@ def _shown_from_now(instance: Instance, prepared: Instance, order: Order) -> Ins
         return changed(instance)
     is_later = order.execute_at is not None
     return None if is_later or prepared is instance else prepared
+
+
+def _fields(task: Task) -> dict[str, Any]:
+    return {
+        "request_id": task.request_id,
+        "task_id": task.id,
+        "instance_id": task.instance_id,
+        "operation": task.name,
+    }
 
 
 def _receipt(task: Task, client_token: ClientToken | None) -> Receipt | None:

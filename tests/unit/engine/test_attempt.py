@@ -17,6 +17,7 @@ from tests.support.clocks import settled
 from tests.support.engine_world import Steps, catalogue_with, make_operation
 from tests.support.queues import queued
 
+from backroom.cli.logs import FIELDS
 from backroom.domain import lifecycle
 from backroom.domain.errors import (
     InstanceNotReady,
@@ -113,6 +114,20 @@ async def test_rejected_step_fails_the_task_at_once(world):
     assert history.attempts[-1].outcome is Outcome.REJECTED
     assert history.attempts[-1].trace is None
     assert [step.state for step in history.steps] == [StepState.SUCCEEDED, StepState.FAILED]
+
+
+async def test_fault_is_logged_with_the_request_that_asked_for_the_task(world, caplog):
+    operation = Steps(fault()).operation()
+    task = make_task(name=operation.name, internal=b"{}", request_id="r1")
+    await world.tasks.write(lifecycle.submit(task))
+    with catalogue_with(operation):
+        await world.attempt()
+    (record,) = (one for one in caplog.records if one.getMessage() == "step faulted")
+    said = {name: vars(record).get(name) for name in FIELDS}
+    assert said == {
+        "request_id": "r1", "task_id": task.id, "instance_id": task.instance_id,
+        "operation": None, "attempt": 1, "step": "step_0", "count": None,
+    }  # fmt: skip
 
 
 async def test_fault_is_retried_with_back_off_until_attempts_are_used_up(world):
