@@ -7,7 +7,7 @@ from pathlib import Path
 
 import apsw
 
-from backroom.api.health import families
+from backroom.api.health import Figures, families
 from backroom.api.measures import BOUNDS_S, Measures
 from backroom.ports import Load
 
@@ -85,9 +85,9 @@ def metrics() -> str:
     """Name, kind, labels and meaning of each metric."""
     none = Load((), 0, 0, oldest_claim_at=None, oldest_beat_at=None, overdue_since=None)
     rows = [
-        f"| `{family.name}` | {family.type} | "
+        f"| `{family.name}{'_total' if family.type == 'counter' else ''}` | {family.type} | "
         f"{', '.join(f'`{label}`' for label in family._labelnames)} | {family.documentation} |"  # noqa: SLF001
-        for family in families(Measures(), none, {}, datetime(1970, 1, 1, tzinfo=UTC))
+        for family in families(Measures(), Figures(none, {}, {}), datetime(1970, 1, 1, tzinfo=UTC))
     ]
     return "\n".join(
         (

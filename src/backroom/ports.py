@@ -234,6 +234,15 @@ class Journal(Protocol):
     async def head(self, project_id: ProjectId) -> ChainHead:
         """The last event's place and hash; sequence 0 and GENESIS where there is none."""
 
+    async def heads(self) -> Mapping[ProjectId, int]:
+        """The sequence of the last event of each project that has one."""
+
+    async def ends(self, project_id: ProjectId, after: int, until: int) -> list[Tally]:
+        """How many events end a task, by final state and name, also of records deleted since.
+
+        Of the events with a sequence beyond `after`, up to `until`: the cost grows with these.
+        """
+
     @property
     def rung(self) -> int:
         """Grows whenever events may have been written, by any process; read it before `events`."""

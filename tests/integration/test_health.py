@@ -1,9 +1,11 @@
+import asyncio
 import json
 import logging
 
 from prometheus_client.parser import text_string_to_metric_families
 from tests.support.world import ask
 
+from backroom.api import endings
 from backroom.cli.logs import JsonFormatter, TextFormatter
 from backroom.domain.errors import StoreUnavailable
 
@@ -78,6 +80,56 @@ def test_tasks_and_leases_are_measured(world):
     seen = metrics(world)
     assert ("backroom_tasks", name, ("state", "running")) not in seen
     assert seen["backroom_step_seconds", name, ("step", "attach_address")] > 0
+
+
+def ended(world, name="bindInstancePublicIp"):
+    seen = metrics(world)
+    states = ("succeeded", "failed", "cancelled")
+    labels = [(("name", name), ("state", state)) for state in states]
+    return [seen["backroom_tasks_ended_total", *one] for one in labels]
+
+
+def test_tasks_that_ended_are_counted_whoever_ran_them(world):
+    world.bind()
+    world.run_until_idle()
+    assert ended(world) == [0, 0, 0]  # nobody had asked before
+    first, second = world.bind(), world.bind()
+    assert ended(world) == [0, 0, 0]
+    path = f"/backroom/v1/{world.project_id}/tasks/{second}/cancel"
+    assert world.admin.post(path, {}).status == 202
+    world.run_until_idle()
+    assert world.admin.delete(f"{world.tasks_path}/{first}").status == 204
+    assert ended(world) == [1, 0, 1]
+    world.lose_brokers()
+    world.bind()
+    world.run_until_idle()
+    assert ended(world) == [1, 1, 1]
+    assert ended(world) == [1, 1, 1]
+
+
+def test_what_one_scrape_leaves_the_next_counts(world, monkeypatch):
+    assert ended(world) == [0, 0, 0]
+    world.bind()
+    world.run_until_idle()
+    head = world.do(world.backroom.journal.head(world.project_id)).sequence
+    monkeypatch.setattr(endings, "AT_ONCE", 2)
+    monkeypatch.setattr(endings, "MOST", head - 1)  # its end is the last
+    assert ended(world) == [0, 0, 0]
+    assert ended(world) == [1, 0, 0]
+
+
+def test_scrapes_at_once_count_nothing_twice(world):
+    assert ended(world) == [0, 0, 0]
+    world.bind()
+    world.run_until_idle()
+
+    async def many():
+        asked = ask(world.backroom.application, "GET", b"/metrics", b"", [], [b""], "1.1")
+        again = ask(world.backroom.application, "GET", b"/metrics", b"", [], [b""], "1.1")
+        await asyncio.gather(asked, again)
+
+    world.do(many())
+    assert ended(world) == [1, 0, 0]
 
 
 def record(**fields):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from backroom.api.endings import Ended, Endings
 from backroom.api.exchange import Request, Response, json_response
 from backroom.api.measures import BOUNDS_S, Measures
 from backroom.domain.errors import StoreUnavailable
@@ -34,6 +35,7 @@ class HealthHandlers:
         self._finder = finder
         self._measures = measures
         self._clock = clock
+        self._endings = Endings(journal)
 
     async def show_health(self, _request: Request) -> Response:
         """The process answers: nothing else is looked at, so that nobody restarts it in vain."""
@@ -53,15 +55,28 @@ class HealthHandlers:
     async def show_metrics(self, _request: Request) -> Response:
         load = await self._finder.load()
         durations = {name: await self._finder.durations(name) for name in CATALOGUE}
-        shown = families(self._measures, load, durations, self._clock.now())
+        await self._endings.look()
+        figures = Figures(load, self._endings.counts, durations)
+        shown = families(self._measures, figures, self._clock.now())
         return Response(200, _rendered(shown), content_type=METRICS)
 
 
-def families(
-    measures: Measures, load: Load, durations: Mapping[str, Mapping[str, float]], now: datetime
-) -> list[Any]:
+class Figures(msgspec.Struct, frozen=True):
+    """Of the whole deployment. `ended` and `durations` go by the names of operations."""
+
+    load: Load
+    ended: Ended
+    durations: Mapping[str, Mapping[str, float]]
+
+
+def families(measures: Measures, figures: Figures, now: datetime) -> list[Any]:
     """Every metric, also those without a value yet."""
-    return [*_requests(measures), *_engine(load, now), _steps(durations)]
+    return [
+        *_requests(measures),
+        *_engine(figures.load, now),
+        _ended(figures.ended),
+        _steps(figures.durations),
+    ]
 
 
 def _requests(measures: Measures) -> list[Any]:
@@ -107,6 +122,19 @@ def _engine(load: Load, now: datetime) -> list[Any]:
         ),
     )  # fmt: skip
     return [tasks, *(GaugeMetricFamily(name, text, value) for name, text, value in figures)]
+
+
+def _ended(ended: Ended) -> Any:
+    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415
+
+    family = CounterMetricFamily(
+        "backroom_tasks_ended",
+        "Tasks that ended since this process was first asked, by state and name.",
+        labels=("state", "name"),
+    )
+    for (state, name), count in sorted(ended.items()):
+        family.add_metric((state.value, name), count)
+    return family
 
 
 def _steps(durations: Mapping[str, Mapping[str, float]]) -> Any:

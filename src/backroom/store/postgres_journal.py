@@ -1,9 +1,12 @@
 """Journal on PostgreSQL. Its bell is rung by the process's own writes and by NOTIFY."""
 
+from collections.abc import Mapping
+
 from backroom.domain.chain import GENESIS, ChainHead, SealedEvent
 from backroom.domain.filter import EventFilter
 from backroom.domain.ids import ProjectId
-from backroom.ports import Clock
+from backroom.domain.task import State
+from backroom.ports import Clock, Tally
 from backroom.store import rows
 from backroom.store.bell import Bell
 from backroom.store.postgres_connection import Postgres
@@ -37,6 +40,13 @@ class PostgresJournal:
     async def head(self, project_id: ProjectId) -> ChainHead:
         row = await self._postgres.first(_SQL.head, project_id)
         return ChainHead(0, GENESIS) if row is None else ChainHead(*row)
+
+    async def heads(self) -> Mapping[ProjectId, int]:
+        return {row[0]: row[1] for row in await self._postgres.fetch(_SQL.heads)}
+
+    async def ends(self, project_id: ProjectId, after: int, until: int) -> list[Tally]:
+        found = await self._postgres.fetch(_SQL.ends, project_id, after, until)
+        return [Tally(State(row[0]), row[1], row[2]) for row in map(restored, found)]
 
     @property
     def rung(self) -> int:

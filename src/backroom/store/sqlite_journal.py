@@ -1,5 +1,6 @@
 """Journal on SQLite. Other processes' writes are seen by looking now and then."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,8 @@ import apsw
 from backroom.domain.chain import GENESIS, ChainHead, SealedEvent
 from backroom.domain.filter import EventFilter
 from backroom.domain.ids import ProjectId
-from backroom.ports import Clock
+from backroom.domain.task import State
+from backroom.ports import Clock, Tally
 from backroom.store import rows
 from backroom.store.bell import Bell
 from backroom.store.connection import reading
@@ -40,6 +42,13 @@ class SqliteJournal:
     async def head(self, project_id: ProjectId) -> ChainHead:
         row = self._read(_SQL.head, (project_id,)).fetchone()
         return ChainHead(0, GENESIS) if row is None else ChainHead(*row)
+
+    async def heads(self) -> Mapping[ProjectId, int]:
+        return {row[0]: row[1] for row in self._read(_SQL.heads)}
+
+    async def ends(self, project_id: ProjectId, after: int, until: int) -> list[Tally]:
+        found = self._read(_SQL.ends, (project_id, after, until))
+        return [Tally(State(row[0]), row[1], row[2]) for row in found]
 
     @property
     def rung(self) -> int:

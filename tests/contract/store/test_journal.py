@@ -8,7 +8,8 @@ from tests.support.promises import promised
 from backroom.domain import lifecycle
 from backroom.domain.chain import GENESIS, ChainHead, first_broken
 from backroom.domain.filter import EventFilter
-from backroom.ports import Journal, TaskStore
+from backroom.domain.task import State
+from backroom.ports import Journal, Tally, TaskStore
 
 ALL = EventFilter(project_id=PROJECT)
 
@@ -99,3 +100,58 @@ async def test_wait_ends_at_its_moment_when_nothing_is_written(stores, passed_s)
     until = NOW.now(NOW.tzinfo) + timedelta(seconds=passed_s)
     await asyncio.wait_for(stores.journal.wait(rung, until), 10)
     assert NOW.now(NOW.tzinfo) >= until
+
+
+@promised(Journal.heads, "The sequence of the last event of each project that has one.")
+async def test_heads_are_those_of_all_projects(stores):
+    assert await stores.journal.heads() == {}
+    await run_one(stores.tasks)
+    await stores.tasks.write(lifecycle.submit(make_task(2, project_id=OTHER_PROJECT)))
+    assert await stores.journal.heads() == {PROJECT: 3, OTHER_PROJECT: 1}
+
+
+async def end_one(tasks, how, number, **given):
+    await tasks.write(lifecycle.submit(make_task(number, **given)))
+    (taken,) = await tasks.claim(W1, 1, NOW)
+    await tasks.write(how(taken))
+
+
+def completed(task):
+    return lifecycle.complete(task, NOW, ())
+
+
+def failed(task):
+    return lifecycle.fail(task, NOW, lifecycle.Fault(code="c", message="m"), None)
+
+
+@promised(Journal.ends, "How many events end a task, by final state and name")
+@promised(Journal.ends, "Of the events with a sequence beyond `after`, up to `until`")
+async def test_ends_are_told_by_state_and_name_in_a_range(stores):
+    tasks, ends = stores.tasks, stores.journal.ends
+    await end_one(tasks, completed, 1, name="one")
+    await end_one(tasks, failed, 2, name="one")
+    await end_one(tasks, completed, 1, name="other")
+    await end_one(tasks, completed, 4, name="one", project_id=OTHER_PROJECT)
+    waiting = make_task(3, name="one")
+    await tasks.write(lifecycle.submit(waiting))
+    await tasks.write(lifecycle.cancel(waiting, NOW, "ann"))
+    all_ends = [
+        Tally(State.CANCELLED, "one", 1), Tally(State.FAILED, "one", 1),
+        Tally(State.SUCCEEDED, "one", 1), Tally(State.SUCCEEDED, "other", 1),
+    ]  # fmt: skip
+    assert await ends(PROJECT, 0, 11) == all_ends
+    assert await ends(PROJECT, 3, 6) == [Tally(State.FAILED, "one", 1)]
+    assert await ends(PROJECT, 2, 3) == [Tally(State.SUCCEEDED, "one", 1)]
+    assert await ends(PROJECT, 3, 5) == []
+    assert await ends(OTHER_PROJECT, 0, 3) == [Tally(State.SUCCEEDED, "one", 1)]
+
+
+@promised(Journal.ends, "also of records deleted since.")
+async def test_ends_of_deleted_records_keep_their_name(stores):
+    for number, reason in ((1, None), (2, "a: b"), (3, "")):
+        task = make_task(number, name="one", reason=reason)
+        await stores.tasks.write(lifecycle.submit(task))
+        cancelled = lifecycle.cancel(task, NOW, "ann")
+        await stores.tasks.write(cancelled)
+        await stores.tasks.write(lifecycle.delete(cancelled.task, NOW, "ann"))
+    assert await stores.journal.ends(PROJECT, 0, 9) == [Tally(State.CANCELLED, "one", 3)]

@@ -55,3 +55,12 @@ def test_an_overview_reads_the_narrowest_range(connection, name, index):
 def test_a_count_reads_the_narrowest_range(connection, name, range_of, index):
     statement = getattr(FIGURES, name).replace("{range}", getattr(FINDER, range_of))
     assert any(index in line for line in plan(connection, statement))
+
+
+def test_ends_are_a_range_of_the_journal_and_a_look_up_each(connection):
+    statement = load("journal").ends
+    lines = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", ("", 0, 1))]
+    tables = [line for line in lines if line.startswith(("SCAN", "SEARCH"))]
+    assert any("events_by_sequence (project_id=? AND sequence>? AND sequence<?)" in line
+               for line in tables), tables  # fmt: skip
+    assert all(line.startswith("SEARCH") or "SCAN (subquery" in line for line in tables), tables
