@@ -1,24 +1,97 @@
-"""No secret lies in the clear in the data folder, or leaves it in an export."""
+"""No secret lies in the clear in data folder, database or log, or leaves them in an export."""
 
+import io
+import logging
 from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.bodies import CREATE_BODY, login_body
 from tests.support.commands import command
-from tests.support.world import make_world
+from tests.support.databases import postgres_files
+from tests.support.postgres_server import DATABASES
+from tests.support.world import ON_EACH_DATABASE, make_world
 
+from backroom.cli.logs import JsonFormatter, TextFormatter
+from backroom.data_folder import SERVER_FILE, ServerFile
 from backroom.domain.account import Role
 from backroom.settings import DATABASE_FILE
 
 KEYS = {"secret.key", "audit.key"}  # what the rest is sealed and signed with: mode 0600
 
 
-@pytest.fixture(scope="module")
-def used(tmp_path_factory):
-    """A data folder while its server still runs, the WAL beside it, and the secrets used on it."""
+@dataclass(frozen=True)
+class Used:
+    """A deployment while its server still runs: where it keeps all, and the secrets used on it.
+
+    `log` is what the server said, in both forms; `database` None for that of the data folder.
+    """
+
+    data: Path
+    database: str | None
+    secrets: dict[str, str]
+    log: str
+    files: Callable[[], list[Path]]  # of PostgreSQL
+
+    @property
+    def all_files(self) -> list[Path]:
+        """But the keys."""
+        own = (path for path in self.data.rglob("*") if path.is_file() and path.name not in KEYS)
+        return [*own, *self.files()]
+
+
+@contextmanager
+def overheard() -> Iterator[io.StringIO]:
+    """All that is logged, also what a server is not asked to say."""
+    root, said = logging.getLogger(), io.StringIO()
+    level, handlers = root.level, [logging.StreamHandler(said) for _ in range(2)]
+    for handler, formatter in zip(handlers, (JsonFormatter(), TextFormatter()), strict=True):
+        handler.setFormatter(formatter)
+        root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield said
+    finally:
+        root.setLevel(level)
+        for handler in handlers:
+            root.removeHandler(handler)
+
+
+@contextmanager
+def postgres():
+    """Its URL and name."""
+    name = DATABASES.take()
+    try:
+        yield DATABASES.cluster.url(name), name
+    finally:
+        DATABASES.give_back(name)
+
+
+@pytest.fixture(scope="module", params=ON_EACH_DATABASE)
+def used(request, tmp_path_factory):
     data = tmp_path_factory.mktemp("used")
-    world = make_world(data, database=None)
+    lent = postgres() if request.param == "postgres" else nullcontext((None, None))
+    with lent as (url, name), overheard() as said:
+        world = make_world(data, database=url)
+        secrets = use(world, data)
+        try:
+            if url is not None:  # as a server writes it, for other commands
+                served = ServerFile("https://127.0.0.1:1", 1, url)
+                (data / SERVER_FILE).write_bytes(msgspec.json.encode(served))
+            yield Used(
+                data, url, secrets, said.getvalue(),
+                list if name is None else lambda: postgres_files(name),
+            )  # fmt: skip
+        finally:
+            world.close()
+
+
+def use(world, data):
+    """Everything that takes or makes a secret, and tasks that go well and wrong: the secrets."""
     secrets = {"generated key": world.key.secret_key}
 
     sealed = (data / "user.sealed").read_bytes()
@@ -49,14 +122,31 @@ def used(tmp_path_factory):
     secrets["temporary key"] = answer.json["credential"]["secret"]
     secrets["security token"] = answer.json["credential"]["securitytoken"]
 
+    secrets["password in an error"] = fault_with_a_password(world, sasl | {"name": "kafka-lost"})
     for _ in range(2):
         world.bind()
     world.submit(execute_at=world.clock.now().replace(year=2030))
     world.run_round()
     world.lose_brokers()
     world.run_until_idle()
-    yield data, secrets
-    world.close()
+    return secrets
+
+
+def fault_with_a_password(world, body):
+    """A platform that can't create, and quotes what it was given."""
+    password = "Qu0ted-in-an-error"
+
+    async def create_cluster(*_given):
+        raise RuntimeError(password)
+
+    assert (
+        world.admin.post(world.create_path, CREATE_BODY | body | {"password": password}).status
+        < 300
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world.backroom.platform, "create_cluster", create_cluster)
+        world.run_until_idle()
+    return password
 
 
 def forms(secret):
@@ -75,24 +165,35 @@ def readable(content, secrets):
     return [name for name, secret in secrets.items() if any(f in content for f in forms(secret))]
 
 
-def test_no_file_of_the_data_folder_holds_a_secret(used):
-    data, secrets = used
-    files = [path for path in data.rglob("*") if path.is_file() and path.name not in KEYS]
-    assert {f"{DATABASE_FILE}-wal", DATABASE_FILE} <= {path.name for path in files}
+def test_no_file_of_data_folder_or_database_holds_a_secret(used):
+    files = used.all_files
+    if used.database is None:
+        assert {f"{DATABASE_FILE}-wal", DATABASE_FILE} <= {path.name for path in files}
+    else:
+        assert any(b"bindInstancePublicIp" in path.read_bytes() for path in used.files())
     assert {path.name: found for path in files
-            if (found := readable(path.read_bytes(), secrets))} == {}  # fmt: skip
+            if (found := readable(path.read_bytes(), used.secrets))} == {}  # fmt: skip
+
+
+def test_no_log_line_holds_a_secret(used):
+    for line in ("task accepted", "step faulted"):
+        assert used.log.count(line) >= 2, "both forms"
+    assert readable(used.log.encode(), used.secrets) == []
+    if used.database is not None:
+        log = (DATABASES.cluster.folder / "log").read_bytes()
+        assert b"ready to accept connections" in log
+        assert readable(log, used.secrets) == []
 
 
 def test_what_is_secret_is_its_owners_only(used):
-    data, _ = used
-    for path in data.rglob("*"):
+    for path in used.data.rglob("*"):
         if path.name in KEYS or path.name.startswith(DATABASE_FILE) or path.suffix == ".sealed":
             assert path.stat().st_mode & 0o077 == 0, path
 
 
-def exported(data: Path, folder: Path) -> dict[str, bytes]:
+def exported(used: Used, folder: Path) -> dict[str, bytes]:
     dump, bundle = folder / "dump", folder / "bundle"
-    at = ("--data", data)
+    at = ("--data", used.data)
     done = {
         "db export": command("db", "export", "--output", dump, *at),
         "audit export": command("audit", "export", "--output", bundle, *at),
@@ -107,11 +208,10 @@ def exported(data: Path, folder: Path) -> dict[str, bytes]:
 
 
 def test_no_export_holds_a_secret(used, tmp_path):
-    data, secrets = used
-    found = exported(data, tmp_path)
-    secrets = secrets | {
-        "key that seals": (data / "secret.key").read_text().strip(),
-        "key that signs": (data / "audit.key").read_text().splitlines()[1],
+    found = exported(used, tmp_path)
+    secrets = used.secrets | {
+        "key that seals": (used.data / "secret.key").read_text().strip(),
+        "key that signs": (used.data / "audit.key").read_text().splitlines()[1],
     }
     assert {name: readable(content, secrets) for name, content in found.items()} == {
         name: [] for name in found

@@ -141,17 +141,22 @@ class PostgresDatabase:
         return process.open(self.url, self.vault)
 
     def kept_bytes(self) -> bytes:
-        CLUSTER.cluster.sql(self.name, "CHECKPOINT")
-        wanted = "SELECT oid FROM pg_database WHERE datname = current_database()"
-        number = CLUSTER.cluster.sql(self.name, wanted)
-        data = CLUSTER.cluster.data
-        kept = [*(data / "base" / number).iterdir(), *(data / "pg_wal").iterdir()]
-        return b"".join(path.read_bytes() for path in sorted(kept) if path.is_file())
+        return b"".join(path.read_bytes() for path in postgres_files(self.name))
 
     def close(self) -> None:
         for process in self._opened:
             process.close()
         CLUSTER.give_back(self.name)
+
+
+def postgres_files(name: str) -> list[Path]:
+    """What the cluster keeps of a database of that name, and everybody's write-ahead log."""
+    CLUSTER.cluster.sql(name, "CHECKPOINT")
+    wanted = "SELECT oid FROM pg_database WHERE datname = current_database()"
+    data = CLUSTER.cluster.data
+    base = data / "base" / CLUSTER.cluster.sql(name, wanted)
+    kept = [*base.iterdir(), *(data / "pg_wal").iterdir()]
+    return [path for path in sorted(kept) if path.is_file()]
 
 
 class _Process:

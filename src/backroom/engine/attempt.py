@@ -100,7 +100,7 @@ class Attempt:
             _log.warning("lease lost", extra=self._fields())
 
     async def _break(self, error: Exception) -> None:
-        _log.error("attempt broke", extra=self._fields(), exc_info=error)
+        self._say("attempt broke", error)
         fault = fault_of(error, None, hides_values=True)
         now = self._now()
         if self._task.attempt > BROKEN_ATTEMPTS:
@@ -108,6 +108,15 @@ class Attempt:
             return
         due_at = now + timedelta(seconds=delay_s(self._task.attempt))
         await self._write(lambda task: lifecycle.retry(task, now, due_at, fault))
+
+    def _say(self, what: str, error: Exception) -> None:
+        """With all that is known of the error, but its words where they could quote a secret."""
+        operation = CATALOGUE.get(self._task.name)
+        if operation is None or not operation.has_secrets:
+            _log.error(what, extra=self._fields(), exc_info=error)
+            return
+        fault = fault_of(error, None, hides_values=True)
+        _log.error("%s: %s\n%s", what, fault.message, fault.trace, extra=self._fields())
 
     async def _give_up(self, fault: Fault) -> None:
         self._around.leftovers.note(self._task.id)
@@ -346,8 +355,8 @@ class Attempt:
             except StoreUnavailable as error:
                 await self._store_back(error)
                 continue
-            except Exception:  # noqa: BLE001  the task ends all the same; the log says what is left
-                _log.exception("undo faulted", extra=self._fields())
+            except Exception as error:  # noqa: BLE001  the task ends all the same; the log says what is left
+                self._say("undo faulted", error)
                 self._around.leftovers.note(self._task.id)
             return
 

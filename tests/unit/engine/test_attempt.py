@@ -31,6 +31,9 @@ from backroom.domain.task import Kind, Outcome, State, StepState
 from backroom.engine.attempt import FAULT_CODE, HOLD_S, STALE_S, STORE_RETRY_S
 
 
+QUOTING = "password=hunter2"
+
+
 def fault(message="broken"):
     return RuntimeError(message)
 
@@ -164,6 +167,37 @@ async def test_fault_hides_its_text_when_the_operation_has_secrets(world):
         await world.attempt()
     assert (await world.get(task.id)).error_msg == "RuntimeError"
     assert b"hunter2" not in world.database.kept_bytes()
+
+
+@pytest.mark.parametrize("has_secrets", [True, False])
+async def test_log_tells_where_an_undo_faulted_and_no_secret(world, caplog, has_secrets):
+    async def undo(_context):
+        raise fault(QUOTING)
+
+    operation, _ = await submitted(
+        world, Steps(StepRejected("c", "r")), undo=undo, has_secrets=has_secrets
+    )
+    with catalogue_with(operation):
+        await world.attempt()
+    assert "undo faulted" in caplog.text
+    assert "in undo\n" in caplog.text
+    assert (QUOTING in caplog.text) is not has_secrets
+
+
+@pytest.mark.parametrize("has_secrets", [True, False])
+async def test_log_tells_where_an_attempt_broke_and_no_secret(
+    world, caplog, monkeypatch, has_secrets
+):
+    async def get(*_asked):
+        raise fault(QUOTING)
+
+    operation, _ = await submitted(world, Steps("fine"), has_secrets=has_secrets)
+    monkeypatch.setattr(world.instances, "get", get)
+    with catalogue_with(operation):
+        await world.attempt()
+    assert "attempt broke" in caplog.text
+    assert "in get\n" in caplog.text
+    assert (QUOTING in caplog.text) is not has_secrets
 
 
 async def test_step_looks_again_when_somebody_else_changed_the_instance(world):
