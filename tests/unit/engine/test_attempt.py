@@ -30,7 +30,6 @@ from backroom.domain.instance import InstanceStatus, changed
 from backroom.domain.task import Kind, Outcome, State, StepState
 from backroom.engine.attempt import FAULT_CODE, HOLD_S, STALE_S, STORE_RETRY_S
 
-
 QUOTING = "password=hunter2"
 
 
