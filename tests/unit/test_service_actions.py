@@ -110,6 +110,88 @@ async def submitted(world, service, order=UNBIND, identity=OPERATOR):
     return (await service.submit(identity, ID, order)).task_id
 
 
+# read only
+
+
+READ_ONLY = {"name": "lookAround", "is_read_only": True}
+
+
+def ordered(operation, **given):
+    return Order(operation=operation, params=NoParams(), public={}, **given)
+
+
+async def test_task_that_only_reads_runs_beside_the_one_that_holds_the_instance(
+    world, service, knows
+):
+    await world.add_instance()
+    steps, operation = steps_of(("seen",), knows, **READ_ONLY)
+    holds, behind = [await submitted(world, service) for _ in range(2)]
+    attempt = await world.claim()
+    assert attempt._task.id == holds
+    looks = await submitted(world, service, ordered(operation))
+    task = await world.get(looks)
+    assert (task.lane, task.instance_id) == (looks, ID)
+    (claimed,) = await world.stores.tasks.claim(W1, 9, NOW)
+    assert claimed.id == looks
+    await Attempt(claimed, world.around).run()
+    assert steps.runs == ["step_0"]
+    assert (await world.get(looks)).state is State.SUCCEEDED
+    assert (await world.get(holds)).state is State.RUNNING
+    assert (await world.get(behind)).state is State.WAITING
+
+
+async def test_tasks_that_only_read_run_beside_each_other_and_hold_nobody_up(world, service, knows):
+    await world.add_instance()
+    _, operation = steps_of(("seen",), knows, **READ_ONLY)
+    looks = [await submitted(world, service, ordered(operation)) for _ in range(2)]
+    changes = await submitted(world, service)
+    claimed = await world.stores.tasks.claim(W1, 9, NOW)
+    assert {task.id for task in claimed} == {*looks, changes}
+
+
+@pytest.mark.parametrize("by_bulk", [False, True])
+async def test_task_that_only_reads_is_retried_beside_the_one_that_holds_the_instance(
+    world, service, knows, by_bulk
+):
+    await world.add_instance()
+    _, operation = steps_of(([NEVER, "seen"],), knows, **READ_ONLY)
+    old = await submitted(world, service, ordered(operation))
+    await run(world, await world.claim())
+    assert (await world.get(old)).state is State.FAILED
+    holds = await submitted(world, service)
+    attempt = await world.claim()
+    assert attempt._task.id == holds
+    if by_bulk:
+        made = await service.submit_bulk(OPERATOR, RETRY_ALL)
+        await claim_and_run(world, made.task_id)
+    else:
+        await service.retry(OPERATOR, old, Retry())
+    (claimed,) = await world.stores.tasks.claim(W1, 9, NOW)
+    assert (claimed.parent_id, claimed.lane) == (old, claimed.id)
+    await Attempt(claimed, world.around).run()
+    assert (await world.get(claimed.id)).state is State.SUCCEEDED
+    assert (await world.get(holds)).state is State.RUNNING
+
+
+async def test_task_that_only_reads_and_was_planned_runs_beside_the_one_that_holds_the_instance(
+    world, service, knows
+):
+    await world.add_instance()
+    _, operation = steps_of(("seen",), knows, **READ_ONLY)
+    planned = await submitted(world, service, ordered(operation, execute_at=after(60)))
+    holds = await submitted(world, service)
+    attempt = await world.claim()
+    assert attempt._task.id == holds
+    world.clock.move(60)
+    (scheduled,) = await world.stores.tasks.claim(W1, 9, after(60))
+    assert scheduled.id == planned
+    await Attempt(scheduled, world.around).run()
+    (claimed,) = await world.stores.tasks.claim(W1, 9, after(60))
+    assert (claimed.parent_id, claimed.lane) == (planned, claimed.id)
+    assert (claimed.kind, claimed.name) == (Kind.BACKGROUND, "lookAround")
+    assert (await world.get(holds)).state is State.RUNNING
+
+
 # cancel
 
 

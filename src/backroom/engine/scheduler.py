@@ -1,16 +1,18 @@
 """What a scheduled task does when its moment has come: it submits a background task (ADR 8)."""
 
 from datetime import datetime
+from typing import Any
 
 from backroom.domain import lifecycle
 from backroom.domain.errors import Refused, StoreUnavailable
 from backroom.domain.ids import new_task_id
-from backroom.domain.instance import instance_view
+from backroom.domain.instance import Instance, instance_view
 from backroom.domain.lifecycle import Fault
 from backroom.domain.task import Change, Task, following
 from backroom.engine.faults import fault_of, storable
 from backroom.engine.surroundings import Surroundings
 from backroom.operations.catalogue import CATALOGUE
+from backroom.operations.operation import Operation
 from backroom.operations.submission import typed_params
 
 
@@ -32,5 +34,11 @@ async def start(task: Task, around: Surroundings, now: datetime) -> tuple[Change
         fault = fault_of(error, None, hides_values=operation.has_secrets)
         return (lifecycle.fail(task, now, fault, None),)
     shown = None if prepared is instance else prepared
-    started = following(task, new_task_id(), now, before=instance_view(instance))
+    started = _started(task, now, operation, instance)
     return lifecycle.complete(task, now, ()), lifecycle.submit(started, shown)
+
+
+def _started(task: Task, now: datetime, operation: Operation[Any], instance: Instance) -> Task:
+    task_id = new_task_id()
+    lane = task_id if operation.is_read_only else instance.id
+    return following(task, task_id, now, lane=lane, before=instance_view(instance))
