@@ -18,6 +18,7 @@ PAGES = [ROOT / "README.md", *(page for page in QUICK_STARTS if ".zh-CN." not in
 RUNS_WITHIN_S = 55
 SERVER = "runs until stopped"
 NOT_RUN = re.compile(r"not run: \w.+")
+NOT_RUN_MOST = {"README": 2}  # these tests, and what needs a PostgreSQL server; elsewhere 1
 
 _BLOCK = re.compile(r"(?:^<!-- (.*?) -->\n\n?)?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OF_THE_TESTS = ("BACKROOM_", "CLOUD_SDK_", "HUAWEICLOUD_", "PYTEST_")
@@ -103,7 +104,8 @@ def test_every_block_is_run_or_says_why_not(page):
     found = blocks(page.read_text("utf-8"))
 
     assert [commands for marker, commands in found if marker != SERVER]
-    assert sum(marker.startswith("not run") for marker, _ in found) <= 1
+    not_run = sum(marker.startswith("not run") for marker, _ in found)
+    assert not_run <= NOT_RUN_MOST.get(page.name.partition(".")[0], 1)
 
 
 @pytest.mark.parametrize("marker", ["runs", "not run", "not run: ", "skip"])
