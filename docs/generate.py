@@ -48,7 +48,10 @@ _BLOCK = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOT
 # What each setting means, and the flag of `backroom serve` that sets it.
 SETTINGS: Mapping[str, tuple[str, str]] = {
     "data": ("--data", "the data folder; `$BACKROOM_DATA` or per user where the flag is missing"),
-    "database": ("--database", "`sqlite:///PATH`; none means a file in the data folder"),
+    "database": (
+        "--database",
+        "`sqlite:///PATH` or `postgresql://USER@HOST/NAME`; none means a file in the data folder",
+    ),
     "host": ("--host", "the address to bind"),
     "port": ("--port", "0 takes any free one"),
     "is_plain_http": ("--http", "plain HTTP instead of TLS"),
@@ -391,7 +394,8 @@ def _operations() -> str:
 
 
 def _about(operation: Operation[Any]) -> str:
-    module = sys.modules[operation.prepare.__module__]
+    """What its module says it is; the first step is its own, `prepare` may be shared."""
+    module = sys.modules[operation.steps[0].run.__module__]
     return (module.__doc__ or "").strip().splitlines()[0].partition(":")[0].rstrip(".")
 
 
@@ -432,7 +436,9 @@ def _states() -> str:
             "## Tasks\n",
             "Until it has ended, a background task shows the status of its operation",
             "([operations](operations.md)); `CREATED` is meant below.\n",
-            _table(("state", "final", "shown: background", "shown: scheduled", "meaning"), states),
+            _table(
+                ("state", "final", *(f"shown: {kind.value}" for kind in Kind), "meaning"), states
+            ),
             "## Transitions of a task\n",
             "Each legal change, from the one table that decides (`domain.lifecycle.TRANSITIONS`).",
             "The drawing is in [architecture](../architecture.md#states).\n",

@@ -213,6 +213,29 @@ def test_every_operation_is_explained():
     assert _missing(CATALOGUE, (DOCS / "wire" / "tasks.md").read_text("utf-8")) == []
 
 
+def _rows(page: Path) -> Iterator[list[list[str]]]:
+    """The cells of each table, its headings first."""
+    for table in re.findall(r"(?:^\|.*\|\n)+", page.read_text("utf-8"), re.MULTILINE):
+        yield [re.split(r"(?<!\\)\|", line)[1:-1] for line in table.splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_rows_of_tables_have_a_cell_for_each_heading(page):
+    odd = [row for table in _rows(page) for row in table if len(row) != len(table[0])]
+
+    assert odd == []
+
+
+def test_each_operation_is_described_by_words_of_its_own():
+    reference = DOCS / "reference" / "operations.md"
+    (table,) = _rows(reference)
+    said = {row[0].strip(" `"): row[1].strip() for row in table[2:]}
+    shared = {name: what for name, what in said.items() if name.startswith("bulk")}
+
+    assert set(said) == set(CATALOGUE)
+    assert len(set(shared.values())) == len(shared) == 3
+
+
 def test_every_state_and_verb_is_in_reference_drawing_and_glossary():
     states = [state.value for state in State]
     verbs = [verb.value for verb in Verb]

@@ -26,7 +26,7 @@ Seen = Callable[[int], None]
 
 
 class UnusableDump(BackroomError):
-    """Not a dump, cut off, changed, or of another schema; nothing of it was kept."""
+    """Not a dump, cut off, changed, or with other tables or columns; nothing of it was kept."""
 
 
 class NotEmpty(BackroomError):
@@ -91,11 +91,12 @@ async def filled(tables: Tables, lines: Iterable[bytes]) -> dict[str, int]:
     dump = _Dump(lines)
     header = dump.header()
     if sorted(header.tables) != sorted(known):
-        raise UnusableDump(_other_schema(header.schema, await tables.schema()))
+        others = ", ".join(sorted(set(header.tables) ^ set(known)) or header.tables)
+        raise UnusableDump(_other_release(f"tables ({others})"))
     while (section := dump.section()) is not None:
         table = known.get(section.table)
         if table is None or section.columns != table.columns:
-            raise UnusableDump(_other_schema(header.schema, await tables.schema()))
+            raise UnusableDump(_other_release(f"columns of {section.table}"))
         for batch in dump.batches(table):
             await tables.insert(table, batch)
     dump.check_end(header)
@@ -114,10 +115,11 @@ async def _require_empty(tables: Tables, known: Iterable[Table]) -> None:
             raise NotEmpty(f"the database is not empty: there are {table.name}; choose another one")
 
 
-def _other_schema(theirs: int, ours: int) -> str:
+def _other_release(differing: str) -> str:
+    """Schema numbers say nothing here: SQLite and PostgreSQL count their own migrations."""
     return (
-        f"the dump is of schema {theirs}, this release's is {ours}: import it with the release "
-        "that wrote it, and migrate then"
+        f"its {differing} are not those of this release: import it with the release that wrote it, "
+        "and migrate then"
     )
 
 

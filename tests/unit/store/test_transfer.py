@@ -169,9 +169,9 @@ def test_dump_without_a_row_or_with_one_twice_leaves_nothing(lines, tmp_path):
     ("old", "new", "said"),
     [
         (b'"backroom-dump/1"', b'"other/1"', "its format is other/1"),
-        (b'"workers"', b'"strangers"', "is of schema 3"),
-        (b'["beat_at","text"]', b'["beat_at","integer"]', "is of schema 3"),
-        (b'["beat_at","text"]', b'["beaten_at","text"]', "is of schema 3"),
+        (b'"workers"', b'"strangers"', r"its tables \(strangers, workers\) are not those"),
+        (b'["beat_at","text"]', b'["beat_at","integer"]', "its columns of workers are not"),
+        (b'["beat_at","text"]', b'["beaten_at","text"]', "its columns of workers are not"),
         (b'"counts":{', b'"counts":{"more":1,', "another number of rows"),
     ],
 )
