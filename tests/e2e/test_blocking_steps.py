@@ -8,7 +8,9 @@ from itertools import pairwise
 from time import monotonic
 
 import pytest
-from tests.support.hanging_server import NOTES
+from tests.support.engine_world import catalogue_with
+from tests.support.hanging_server import NOTES, operation
+from tests.support.histories import read_past, violations
 from tests.support.processes import serving
 from tests.support.waiting import wait_until
 
@@ -38,6 +40,16 @@ def kept(data, statement):
         return database.execute(statement).fetchall()
 
 
+def found_wrong(data):
+    with (
+        closing(sqlite3.connect(f"file:{data / DATABASE_FILE}?mode=ro", uri=True)) as database,
+        catalogue_with(operation(data, 0)),
+    ):
+        past = read_past(database.execute)
+        assert past.tasks
+        return violations(past, [])
+
+
 @pytest.mark.timeout(90)
 def test_sigterm_in_the_middle_of_a_blocking_step_stops_in_time_and_the_task_goes_on(tmp_path):
     with hanging(tmp_path, 3_600) as served:
@@ -53,6 +65,7 @@ def test_sigterm_in_the_middle_of_a_blocking_step_stops_in_time_and_the_task_goe
     assert notes(tmp_path) == ["begun", "begun", "ended"]
     recorded = kept(tmp_path, "SELECT step FROM events WHERE verb IN ('record', 'complete')")
     assert recorded == [("step_0",), ("step_1",), ("step_2",)]
+    assert found_wrong(tmp_path) == []
 
 
 @pytest.mark.timeout(90)
@@ -74,3 +87,4 @@ def test_beats_land_while_a_step_blocks(tmp_path):
     assert max(gaps) < LEASE_S / 2
     verbs = [verb for (verb,) in kept(tmp_path, "SELECT verb FROM events ORDER BY id")]
     assert verbs == ["submit", "claim", "record", "record", "complete"]
+    assert found_wrong(tmp_path) == []

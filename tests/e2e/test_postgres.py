@@ -3,19 +3,22 @@
 import json
 import signal
 import threading
-from contextlib import contextmanager
-from time import monotonic, sleep
+from collections import Counter
+from contextlib import closing, contextmanager
+from time import sleep
 from typing import NamedTuple
 
 import pytest
-from tests.support.clients import BIND
+from tests.support.clients import BIND, KeptAlive
 from tests.support.processes import backroom
 from tests.support.waiting import wait_until
 
+from backroom.operations.catalogue import CATALOGUE
+
 pytestmark = pytest.mark.slow
 
-ANSWER_WITHIN_S = 2.0
-SPARE_S = 0.5  # for the client, on a busy machine
+ANSWER_WITHIN_S = 2.0  # docs/howto/scale-out.md promises it; of the request, connected already
+WORKERS = ("w1", "w2")
 TASKS = 6
 INTERNAL_ERROR = "DMS.00500000"  # [D] of the official error codes
 
@@ -41,15 +44,14 @@ class Answer(NamedTuple):
 
 
 @contextmanager
-def asking_all_the_time(ask):
-    """Notes the answers to `ask` in the order they were asked for."""
+def asking_all_the_time(client, ask):
+    """Notes the answers to `ask`, by this client alone, in the order they were asked for."""
     answers, stop = [], threading.Event()
 
     def go_on():
         while not stop.wait(0.05):
-            begun = monotonic()
             status, body = ask()
-            answers.append(Answer(status, body, monotonic() - begun))
+            answers.append(Answer(status, body, client.spent_s))
 
     thread = threading.Thread(target=go_on)
     thread.start()
@@ -103,15 +105,18 @@ def test_steps_are_done_once_and_requests_are_answered_when_the_database_is_away
     deploy, cluster, away, seconds
 ):
     deployment = deploy(instances=3)
-    client, kept = deployment.client, deployment.kept
-    for name in ("w1", "w2"):
-        deployment.start_worker(name)
+    kept = deployment.kept
+    for name in WORKERS:
+        deployment.start_noting_worker(name)
     for instance_id in kept.instances():
         deployment.submit_many(TASKS, instance_id)
     wait_until(kept.running)
+    looking, submitting = (KeptAlive(deployment.api.data, deployment.api.port) for _ in range(2))
     with (
-        asking_all_the_time(client.list) as looks,
-        asking_all_the_time(lambda: client.switch_public_access(BIND)) as submits,
+        closing(looking),
+        closing(submitting),
+        asking_all_the_time(looking, looking.list) as looks,
+        asking_all_the_time(submitting, lambda: submitting.switch_public_access(BIND)) as submits,
     ):
         wait_until(lambda: looks and submits)
         with away(cluster):
@@ -124,18 +129,23 @@ def test_steps_are_done_once_and_requests_are_answered_when_the_database_is_away
     assert {(answer.status, answer.code) for answer in meanwhile} == {(503, INTERNAL_ERROR)}
     assert {answer.status for answer in looks} == {200, 503}
     assert {answer.status for answer in submits} == {204, 503}
-    slowest = max(answer.spent_s for answer in (*looks, *submits))
-    assert slowest < ANSWER_WITHIN_S + SPARE_S
+    assert max(answer.spent_s for answer in (*looks, *submits)) < ANSWER_WITHIN_S
+    deployment.client.acknowledged += submitting.acknowledged
     past = deployment.judge()
+    assert deployment.step_runs(*WORKERS) == each_step_once(past.tasks)
     assert {task.state for task in past.tasks} == {"succeeded"}
     assert [event for event in past.events if event.verb == "rescue"] == []
+
+
+def each_step_once(tasks):
+    return Counter((task.id, step.name) for task in tasks for step in CATALOGUE[task.name].steps)
 
 
 @pytest.mark.timeout(120)
 def test_nothing_is_lost_when_the_database_is_restarted_again_and_again(deploy, cluster):
     deployment = deploy(instances=3)
-    for name in ("w1", "w2"):
-        deployment.start_worker(name)
+    for name in WORKERS:
+        deployment.start_noting_worker(name)
     for instance_id in deployment.kept.instances():
         deployment.submit_many(TASKS, instance_id)
     for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGINT):
@@ -146,3 +156,4 @@ def test_nothing_is_lost_when_the_database_is_restarted_again_and_again(deploy, 
     deployment.kept.wait_for_the_end()
     past = deployment.judge()
     assert {task.state for task in past.tasks} == {"succeeded"}
+    assert deployment.step_runs(*WORKERS) == each_step_once(past.tasks)

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.support import noting_server
 from tests.support.builders import USER, make_instance
 from tests.support.clients import BIND, UNBIND, Client
 from tests.support.engine_world import SPEC
@@ -180,18 +182,35 @@ class Deployment:
         self, name: str, *arguments: str, url: str | None = None, prefix: Sequence[str] = ()
     ) -> Served:
         """A new one, or one that goes on in its folder under its name."""
+        self._prepare_worker(name)
+        return self._serve(name, "--role", "worker", *arguments, url=url, prefix=prefix)
+
+    def start_noting_worker(self, name: str) -> Served:
+        """A new one that notes each step that returned; `step_runs` reads that."""
+        folder = self._prepare_worker(name)
+        return self._serve(name, "--role", "worker", command=noting_server.command(folder))
+
+    def _prepare_worker(self, name: str) -> Path:
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
         shutil.copy(self.api.data / "secret.key", folder)
         (folder / "worker.id").write_text(name)
-        return self._serve(name, "--role", "worker", *arguments, url=url, prefix=prefix)
+        return folder
+
+    def step_runs(self, *workers: str) -> Counter[tuple[str, ...]]:
+        return noting_server.runs(*(self._folder / name for name in workers))
 
     def _serve(
-        self, name: str, *arguments: str, url: str | None = None, prefix: Sequence[str] = ()
+        self,
+        name: str,
+        *arguments: str,
+        url: str | None = None,
+        prefix: Sequence[str] = (),
+        command: tuple[str, ...] | None = None,
     ) -> Served:
         served = serving(
             self._folder / name, "--database", url or self.url, *arguments,
-            log=self.log(name), prefix=prefix,
+            log=self.log(name), prefix=prefix, command=command,
         )  # fmt: skip
         return self._stack.enter_context(served)
 
