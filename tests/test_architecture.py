@@ -201,6 +201,29 @@ def test_everything_is_caught_in_known_places_only():
     assert found == CATCH_ALL
 
 
+TIME_OF_DAY = re.compile(
+    r"\b(?:datetime|date)\.(?:now|utcnow|today)\("
+    r"|\btime_ns\b|\btime\.time\b|from time import time\b"
+)
+TIME_IN_SQL = re.compile(
+    r"clock_timestamp|current_(?:timestamp|date|time)\b|\bnow\(\)|'now'|unixepoch|julianday",
+    re.IGNORECASE,
+)
+CLOCKS = {"clock.py", "store/postgres_clock.py", "store/queries/postgres/deployment.sql"}
+
+
+@pytest.mark.rule(11)
+def test_time_comes_from_the_clock_port():
+    """All but the command line, which lives in its user's time."""
+    found = set()
+    for pattern, files in ((TIME_OF_DAY, "*.py"), (TIME_IN_SQL, "*.sql")):
+        for path in SOURCE.rglob(files):
+            name = path.relative_to(SOURCE)
+            if name.parts[0] != "cli" and pattern.search(path.read_text("utf-8")):
+                found.add(name.as_posix())
+    assert found == CLOCKS
+
+
 def test_the_wires_words_stay_in_wire():
     for path in SOURCE.rglob("*.py"):
         if path.relative_to(SOURCE).parts[0] != "wire":

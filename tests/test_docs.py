@@ -1,5 +1,6 @@
 """The documents say what the code does, and what they link to is there."""
 
+import ast
 import importlib.util
 import os
 import re
@@ -244,6 +245,37 @@ def test_every_state_and_verb_is_in_reference_drawing_and_glossary():
         assert _missing([*states, *verbs], (DOCS / page).read_text("utf-8")) == []
     glossary = (DOCS / "glossary.md").read_text("utf-8")
     assert _missing([*states, *(v for v in verbs if v != "ask_cancel")], glossary) == []
+
+
+def _marked_rules() -> dict[str, dict[int, set[str]]]:
+    """Of each file of tests: the tests that carry the number of a rule."""
+    found: dict[str, dict[int, set[str]]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for test in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for mark in getattr(test, "decorator_list", ()):
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.rule":
+                    rules = found.setdefault(path.relative_to(ROOT / "tests").as_posix(), {})
+                    rules.setdefault(ast.literal_eval(mark.args[0]), set()).add(test.name)
+    return found
+
+
+def _listed_rules() -> dict[str, dict[int, set[str]]]:
+    """The same, as the table of rules says."""
+    section = (DOCS / "architecture.md").read_text("utf-8").partition("\n## Rules\n")[2]
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| ([^|]+) \|", section, re.MULTILINE)
+    found: dict[str, dict[int, set[str]]] = {}
+    for number, proofs in rows:
+        for proof in proofs.split("; "):
+            path, _, tests = proof.partition(": ")
+            found.setdefault(path, {})[int(number)] = set(re.findall(r"`(\w+)`", tests))
+    return found
+
+
+def test_each_rule_of_the_engine_has_tests_that_carry_its_number():
+    marked = _marked_rules()
+
+    assert {number for rules in marked.values() for number in rules} == set(range(1, 13))
+    assert marked == _listed_rules()
 
 
 def test_facts_on_wire_pages_carry_certainty():

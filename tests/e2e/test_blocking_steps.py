@@ -51,6 +51,7 @@ def found_wrong(data):
 
 
 @pytest.mark.timeout(90)
+@pytest.mark.rule(10)
 def test_sigterm_in_the_middle_of_a_blocking_step_stops_in_time_and_the_task_goes_on(tmp_path):
     with hanging(tmp_path, 3_600) as served:
         wait_until(lambda: notes(tmp_path))

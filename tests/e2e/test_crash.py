@@ -23,6 +23,7 @@ CRASHES = [
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("kills", "more_instances", "in_flight"), CRASHES)
+@pytest.mark.rule(1)
 def test_every_acknowledged_task_ends_well_whenever_the_server_is_killed(
     tmp_path, kills, more_instances, in_flight
 ):

@@ -101,6 +101,7 @@ AWAY = [
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("away", "seconds"), AWAY)
+@pytest.mark.rule(7)
 def test_steps_are_done_once_and_requests_are_answered_when_the_database_is_away(
     deploy, cluster, away, seconds
 ):

@@ -31,6 +31,7 @@ def after_the_rescue(past, task_id):
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.rule(6)
 def test_task_goes_on_elsewhere_when_its_worker_is_killed(deploy):
     deployment = deploy()
     first = deployment.start_worker("w1")
@@ -49,6 +50,7 @@ def test_task_goes_on_elsewhere_when_its_worker_is_killed(deploy):
     "rounds",
     [pytest.param(1, id="once"), pytest.param(6, id="often", marks=pytest.mark.long)],
 )
+@pytest.mark.rule(3)
 def test_stopped_worker_writes_nothing_when_it_wakes_after_the_takeover(deploy, rounds):
     """SIGSTOP: it holds its tasks, its connections and all that it was about to do."""
     deployment = deploy(instances=4)

@@ -38,6 +38,7 @@ def test_time_stands_where_it_was_told_to(emulated):
     assert emulated.admin.get(CLOCK).json == shown
 
 
+@pytest.mark.rule(11)
 def test_time_is_moved(emulated):
     before = emulated.admin.get(CLOCK).json["now"]
     moved = emulated.admin.post(CLOCK, {"advance_s": 86_400}).json

@@ -245,6 +245,7 @@ def test_a_missing_instance_is_not_found_whatever_the_body(world):
     assert world.dump() == before
 
 
+@pytest.mark.rule(12)
 def test_too_many_open_tasks_are_refused(world, monkeypatch):
     submissions = world.backroom.service.submit.__self__
     monkeypatch.setattr(submissions, "limits", QueueLimits(3, 9))

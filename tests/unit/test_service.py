@@ -86,6 +86,18 @@ async def test_submitted_task_is_kept_with_all_that_was_asked(world, service):
     assert [event.actor for event in (await world.history(task.id)).events] == ["tester"]
 
 
+@pytest.mark.rule(2)
+async def test_read_only_operation_runs_beside_what_the_instance_is_doing(world, service):
+    await world.add_instance()
+    look = Order(operation=make_operation(is_read_only=True), params=NoParams(), public={})
+    changing, behind = [(await service.submit(OPERATOR, ID, UNBIND)).task_id for _ in range(2)]
+    beside = (await service.submit(OPERATOR, ID, look)).task_id
+    claimed = await world.stores.tasks.claim(W1, 9, NOW)
+    assert {task.id for task in claimed} == {changing, beside}
+    assert await world.stores.tasks.claim(W2, 9, NOW) == []
+    assert (await world.get(behind)).state is State.WAITING
+
+
 async def test_submit_shows_the_instance_as_it_will_be(world, service):
     await world.add_instance()
     await service.submit(OPERATOR, ID, DELETE)
@@ -440,6 +452,7 @@ async def test_schedule_is_closed_once_it_started_or_ended(world, service, happe
     assert await world.get(task.id) == before
 
 
+@pytest.mark.rule(9)
 async def test_schedule_change_is_decided_again_when_somebody_was_first(world, service):
     await world.add_instance()
     task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)
@@ -456,6 +469,7 @@ async def test_schedule_change_is_decided_again_when_somebody_was_first(world, s
     assert (await world.get(task.id)).state is State.CANCELLED
 
 
+@pytest.mark.rule(9)
 async def test_cancel_comes_too_late_when_the_worker_was_first(world, service):
     await world.add_instance()
     task = await world.get((await service.submit(OPERATOR, ID, LATER)).task_id)

@@ -44,6 +44,7 @@ def ids(tasks):
 
 
 @promised(TaskStore.write, "it gets its place at the end of its lane")
+@pytest.mark.rule(2)
 async def test_lane_is_first_in_first_out(tasks):
     made = await submit(tasks, count=20)
     order = []
@@ -67,6 +68,7 @@ async def test_lane_is_in_the_order_of_submission_when_the_clock_jumps_back(task
 
 
 @promised(TaskStore.claim, "Oldest first")
+@pytest.mark.rule(2)
 async def test_claim_takes_the_lanes_that_are_ready_longest(tasks):
     for number, seconds in ((1, 3), (2, 1), (3, 2)):
         await submit(tasks, number, after(seconds), count=2)
@@ -130,6 +132,7 @@ async def test_claimed_task_is_what_is_stored(tasks):
     assert [attempt.outcome for attempt in history.attempts] == [None]
 
 
+@pytest.mark.rule(2)
 async def test_fresh_lane_is_claimed_although_another_has_a_thousand_queued(tasks):
     await submit(tasks, 1, count=1_001)
     first = await claim_one(tasks)
@@ -214,6 +217,7 @@ async def test_lane_starts_again_when_it_was_empty(tasks):
     assert (await claim_one(tasks)).id == last.id
 
 
+@pytest.mark.rule(4)
 async def test_running_task_keeps_its_lane_while_it_is_asked_to_cancel(tasks):
     _, second = await submit(tasks, count=2)
     task = await claim_one(tasks)

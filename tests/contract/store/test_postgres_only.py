@@ -243,6 +243,7 @@ async def test_project_takes_as_many_as_its_limit_when_many_come_at_once(databas
     assert first_broken(ChainHead(0, GENESIS), events) is None
 
 
+@pytest.mark.rule(8)
 async def test_other_process_is_woken_when_a_lane_may_be_ready(database):
     one, other = database.open(), database.open()
     before, rung = len(other.woken), other.journal.rung

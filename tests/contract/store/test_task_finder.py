@@ -158,6 +158,7 @@ def receipt_of(task, token="t", until=None, digest=b"d" * 32):  # noqa: S107  a 
 
 
 @promised(TaskStore.write, "raises ClientTokenTaken")
+@pytest.mark.rule(1)
 async def test_receipt_is_kept_with_its_submit_and_its_token_taken_once(stores):
     first, second = make_task(1), make_task(1, after(30))
     for task in (first, second):
@@ -231,6 +232,7 @@ async def test_only_receipts_that_are_over_are_dropped(stores):
 
 @promised(TaskStore.write, "Limits that the submit would pass raise QuotaReached")
 @pytest.mark.parametrize("limits", [QueueLimits(2, 9), QueueLimits(9, 2)])
+@pytest.mark.rule(12)
 async def test_submit_over_a_limit_writes_nothing(stores, limits):
     def change(task):
         return msgspec.structs.replace(lifecycle.submit(task), limits=limits)

@@ -50,6 +50,7 @@ async def everything(stores, *task_ids):
 
 @promised(TaskStore.write, "Durable when it returns.")
 @promised(TaskStore.get, "All of a task as last written by any process.")
+@pytest.mark.rule(1)
 async def test_task_is_there_for_any_process_when_written(database):
     task = make_task(
         params='{"名": "值"}', internal=b"\0\xff", reason="because\0", request_id="r1",
@@ -122,6 +123,7 @@ async def test_record_is_given_to_the_others_when_one_stops_waiting(tasks):
 
 
 @promised(TaskStore.write, "is written only where the stored version is one less")
+@pytest.mark.rule(3)
 async def test_change_is_stale_and_leaves_no_trace_when_somebody_wrote_first(stores):
     tasks = stores.tasks
     task = await claimed(tasks)
@@ -165,6 +167,7 @@ async def test_all_changes_are_refused_when_the_last_is_stale(stores):
 
 @promised(TaskStore.write, "Write all changes, with the instances they carry")
 @promised(TaskStore.write, "An instance of version 1 is added; any other only where the stored")
+@pytest.mark.rule(1)
 async def test_task_and_instance_are_both_there_or_neither_is(stores):
     tasks, instances = stores.tasks, stores.instances
     instance = make_instance(1)
@@ -202,6 +205,7 @@ async def test_scheduled_task_ends_and_starts_its_child_in_one_write(tasks):
     assert await queued(tasks, instance_id(1)) == 0
 
 
+@pytest.mark.rule(3)
 async def test_worker_is_fenced_after_its_task_was_rescued(stores):
     tasks = stores.tasks
     lost = await claimed(tasks)

@@ -132,6 +132,7 @@ async def test_fault_is_logged_with_the_request_that_asked_for_the_task(world, c
     }  # fmt: skip
 
 
+@pytest.mark.rule(12)
 async def test_fault_is_retried_with_back_off_until_attempts_are_used_up(world):
     steps = Steps("fine", fault())
     operation, task = await submitted(world, steps, max_attempts=4)
@@ -209,6 +210,7 @@ async def test_step_looks_again_when_somebody_else_changed_the_instance(world):
     assert (await world.get(task.id)).state is State.SUCCEEDED
 
 
+@pytest.mark.rule(7)
 async def test_outage_seen_by_a_step_pauses_the_task_and_never_fails_it(world):
     steps = Steps([StoreUnavailable("away")] * 12 + ["done"])
     operation, task = await submitted(world, steps, max_attempts=1)
@@ -358,6 +360,7 @@ async def test_undo_waits_for_a_store_that_is_away(world):
 # leases, rescue, cancel
 
 
+@pytest.mark.rule(6)
 async def test_finished_steps_are_not_run_again_after_a_rescue(world):
     steps = Steps("one", [fault(), "two"], "three")
     operation, task = await submitted(world, steps)
@@ -387,6 +390,7 @@ async def test_outputs_of_finished_steps_are_there_after_a_rescue(world):
 
 
 @pytest.mark.parametrize("end", ["done", fault(), StepNotReady(1), StepRejected("c", "r")])
+@pytest.mark.rule(3)
 async def test_nothing_is_written_once_the_lease_is_lost(world, end):
     async def robbed(_context):
         await world.stores.tasks.write(
@@ -423,6 +427,7 @@ async def test_nothing_is_written_when_the_same_worker_has_it_again(world):
     assert kept[0].epoch == 2
 
 
+@pytest.mark.rule(4)
 async def test_cancelled_running_task_keeps_its_lane_until_it_stopped(world):
     go_on, begun = asyncio.Event(), asyncio.Event()
 
@@ -478,6 +483,7 @@ async def test_task_that_ends_before_its_cancel_is_seen_has_succeeded(world):
     assert (await world.get(task.id)).state is State.SUCCEEDED
 
 
+@pytest.mark.rule(4)
 async def test_rescued_task_that_was_asked_to_cancel_is_stopped_by_the_next_worker(world):
     steps = Steps(None)
     operation, task = await submitted(world, steps)
@@ -511,6 +517,7 @@ async def test_stopping_worker_hands_the_lane_back_after_its_step(world):
 # the store goes away
 
 
+@pytest.mark.rule(7)
 async def test_outcome_is_recorded_later_and_the_step_not_run_again_when_the_store_is_away(world):
     steps = Steps("one", "two")
     operation, task = await submitted(world, steps)

@@ -107,6 +107,7 @@ async def test_step_that_never_returns_is_retried_and_then_fails(world, kind):
     let_go.set()
 
 
+@pytest.mark.rule(12)
 async def test_limit_is_the_steps_own(world):
     fast, slow = Step("fast", hang, timeout_s=SHORT_S), Step("slow", hang, timeout_s=600)
     operation = replace(make_operation(), steps=(fast, slow), max_attempts=1)
@@ -224,6 +225,7 @@ async def test_what_a_thread_waits_for_is_cancelled_when_it_is_given_up(world):
 # blocking steps
 
 
+@pytest.mark.rule(10)
 async def test_blocking_step_runs_beside_the_loop(world):
     on_loop, seen = asyncio.Event(), []
     loop = asyncio.get_running_loop()
@@ -455,6 +457,7 @@ async def test_drain_leaves_a_stuck_thread_behind_and_gives_its_lane_back(world)
 # the bound
 
 
+@pytest.mark.rule(10)
 async def test_threads_are_bounded_and_those_that_are_stuck_make_room(world):
     threads = Threads(most=1)
     world.around = replace(world.around, threads=threads)

@@ -28,6 +28,7 @@ async def beats(world, rescuer, count):
     return rescued
 
 
+@pytest.mark.rule(6)
 async def test_task_of_a_dead_worker_is_rescued_after_a_lease(world):
     task = await claimed_by(world, W2)
     rescuer = Rescuer(W1, world.around)
@@ -93,6 +94,7 @@ async def test_rescuer_looks_often_only_while_a_beat_is_overdue(world):
     await loop
 
 
+@pytest.mark.rule(5)
 async def test_nobody_is_declared_dead_before_own_beats_have_landed_for_a_whole_lease(world):
     await world.stores.tasks.beat(W2, NOW)
     await claimed_by(world, W2)
@@ -104,6 +106,7 @@ async def test_nobody_is_declared_dead_before_own_beats_have_landed_for_a_whole_
     assert (world.clock.now() - started).total_seconds() >= LEASE_S
 
 
+@pytest.mark.rule(5)
 async def test_nobody_is_robbed_after_a_pause_of_our_own(world):
     rescuer = Rescuer(W1, world.around)
     await beats(world, rescuer, 5)
@@ -116,6 +119,7 @@ async def test_nobody_is_robbed_after_a_pause_of_our_own(world):
     assert (await world.get(task.id)).state is State.RUNNING
 
 
+@pytest.mark.rule(5)
 async def test_nobody_is_robbed_after_an_outage(world):
     rescuer = Rescuer(W1, world.around)
     loop = asyncio.ensure_future(rescuer.run())

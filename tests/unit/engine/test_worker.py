@@ -110,6 +110,7 @@ async def test_spare_slot_is_not_for_the_next_of_a_long_queue(world, wakeup):
             assert len(gates[1].inside) == SLOTS_PER_SPARE + 1
 
 
+@pytest.mark.rule(8)
 async def test_submitted_task_starts_without_any_time_passing(world, wakeup):
     steps = Steps(None)
     operation = steps.operation()
@@ -122,6 +123,7 @@ async def test_submitted_task_starts_without_any_time_passing(world, wakeup):
     assert world.clock.now() == NOW
 
 
+@pytest.mark.rule(9)
 async def test_worker_wakes_exactly_when_the_next_task_is_due(world, wakeup):
     await world.add_instance()
     operation = Steps(None).operation()
@@ -138,6 +140,7 @@ async def test_worker_wakes_exactly_when_the_next_task_is_due(world, wakeup):
             assert (await world.get(early.id)).state is State.SUCCEEDED
 
 
+@pytest.mark.rule(8)
 async def test_worker_looks_again_when_a_wake_up_was_lost(world, wakeup):
     operation = Steps(None).operation()
     with catalogue_with(operation):
@@ -183,6 +186,7 @@ async def test_many_lanes_run_side_by_side_and_each_in_order(world, wakeup):
         assert [one for at, one in order if at == lane] == [t for t in expected for _ in range(3)]
 
 
+@pytest.mark.rule(6)
 async def test_recover_takes_back_what_a_former_life_left_running(world, wakeup):
     steps = Steps("one", [StepNotReady(1), "two"])
     operation = steps.operation()
@@ -202,6 +206,7 @@ async def test_recover_takes_back_what_a_former_life_left_running(world, wakeup)
     assert "rescue" not in await world.verbs(theirs[0].id)
 
 
+@pytest.mark.rule(2)
 async def test_many_tasks_are_claimed_in_bounded_groups_and_all_rescued(world, wakeup):
     gate = Gate()
     operation = gate.operation()
@@ -317,6 +322,7 @@ async def test_claim_whose_answer_was_lost_is_taken_back_and_what_runs_is_left_a
     assert (await world.get(running.id)).state is State.SUCCEEDED
 
 
+@pytest.mark.rule(10)
 async def test_drain_waits_for_the_steps_under_way(world, wakeup):
     gate = Gate()
     operation = gate.operation()
@@ -334,6 +340,7 @@ async def test_drain_waits_for_the_steps_under_way(world, wakeup):
     assert (await world.get(task.id)).state is State.SUCCEEDED
 
 
+@pytest.mark.rule(10)
 async def test_drain_cuts_off_what_takes_too_long_and_gives_its_lane_back(world, wakeup):
     gate = Gate()
     operation = gate.operation()

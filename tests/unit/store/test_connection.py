@@ -135,6 +135,7 @@ def test_every_statement_fits_the_schema(name):
         ("held", ("w",), "SEARCH tasks USING INDEX tasks_running"),
     ],
 )
+@pytest.mark.rule(2)
 def test_plan_does_not_grow_with_the_number_of_tasks(block, bindings, plan):
     opened = connect(MEMORY)
     migrate(opened)

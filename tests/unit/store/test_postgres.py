@@ -70,6 +70,7 @@ def time(monkeypatch):
     return made
 
 
+@pytest.mark.rule(5)
 async def test_clock_is_the_databases_whatever_this_host_believes(time):
     clock, link = DatabaseClock(), Link(time)
     await clock.ask(link)
