@@ -8,7 +8,18 @@ from time import monotonic
 import asyncpg
 import msgspec
 import pytest
-from tests.support.builders import NOW, PROJECT, W1, instance_id, known_id, make_task
+from msgspec.structs import replace
+from tests.support.builders import (
+    NOW,
+    PROJECT,
+    W1,
+    after,
+    instance_id,
+    known_id,
+    make_instance,
+    make_step,
+    make_task,
+)
 from tests.support.databases import PlainKeyVault, PostgresDatabase
 from tests.support.postgres_server import DATABASES
 from tests.support.waiting import until
@@ -16,10 +27,14 @@ from tests.support.waiting import until
 from backroom.clock import SystemClock
 from backroom.domain import lifecycle
 from backroom.domain.chain import GENESIS, ChainHead, first_broken
-from backroom.domain.errors import QuotaReached, StoreUnavailable
+from backroom.domain.errors import ClientTokenTaken, QuotaReached, StoreUnavailable
 from backroom.domain.filter import EventFilter
-from backroom.domain.task import Change, QueueLimits
+from backroom.domain.instance import InstanceStatus, changed
+from backroom.domain.stamps import stamp
+from backroom.domain.task import Change, QueueLimits, Receipt
 from backroom.store.postgres_connection import MOST, Postgres, migrate, migrations
+from backroom.store.postgres_finder import PostgresTaskFinder
+from backroom.store.postgres_instances import PostgresInstanceStore
 from backroom.store.postgres_journal import PostgresJournal
 from backroom.store.postgres_stores import OtherKey, PostgresStores
 from backroom.store.postgres_tasks import PostgresTaskStore
@@ -90,8 +105,18 @@ async def test_lanes_of_schema_2_have_their_turn_when_migrated(url):
 
 
 async def test_what_schema_3_wrote_goes_on(url):
-    submitted, running = make_task(1), make_task(2)
-    claim = lifecycle.claim(running, W1, NOW)
+    submitted, running, instance = make_task(1), make_task(2), make_instance(2)
+    receipt = Receipt(
+        project_id=PROJECT, token="t", digest=b"d" * 32, task_id=running.id,
+        instance_id=running.instance_id, until=after(60),
+    )  # fmt: skip
+    restarting = changed(instance, status=InstanceStatus.RESTARTING)
+    changes = [
+        lifecycle.submit(submitted),
+        replace(lifecycle.submit(running), receipt=receipt, instance=restarting),
+        claim := lifecycle.claim(running, W1, NOW),
+        record := lifecycle.record(claim.task, NOW, (make_step(0, output=b'"kept"'),)),
+    ]
     async with connected(url) as postgres:
 
         async def begin(link):
@@ -99,7 +124,14 @@ async def test_what_schema_3_wrote_goes_on(url):
             for number in (2, 3):
                 await link.execute(migrations()[number])
             await link.execute("INSERT INTO schema_versions VALUES (2), (3)")
-            for change in (lifecycle.submit(submitted), lifecycle.submit(running), claim):
+            await link.execute(
+                "INSERT INTO instances (id, project_id, name, status, enterprise_project_id,"
+                " created_at, version, document) VALUES ($1, $2, $3, $4, $5, $6, 1, $7)",
+                instance.id, PROJECT, instance.name, instance.status.value,
+                instance.enterprise_project_id, stamp(instance.created_at),
+                msgspec.json.encode(instance),
+            )  # fmt: skip
+            for change in changes:
                 piece = piece_of([change])
                 streams = msgspec.json.encode(piece.streams).decode()
                 write = "SELECT refusals FROM backroom_write($1, $2, $3)"
@@ -108,14 +140,25 @@ async def test_what_schema_3_wrote_goes_on(url):
         await postgres.run(begin)
         await migrate(postgres)
         tasks = PostgresTaskStore(postgres, postgres, lambda: None, lambda: None)
-        await tasks.write(lifecycle.complete(claim.task, NOW, (), None))
+        assert await tasks.held(W1) == [await tasks.get(running.id)]
+        assert (await tasks.history(running.id)).steps == record.steps
+        assert await PostgresTaskFinder(postgres).receipt(PROJECT, "t", NOW) == receipt
+        instances = PostgresInstanceStore(postgres)
+        assert await instances.get(PROJECT, instance.id) == restarting
+        shown = changed(restarting, status=InstanceStatus.RUNNING)
+        ended = lifecycle.complete(record.task, NOW, (make_step(1),), None)
+        await tasks.write(replace(ended, instance=shown))
+        assert await instances.get(PROJECT, instance.id) == shown
+        again = replace(receipt, task_id=make_task(3).id)
+        with pytest.raises(ClientTokenTaken):
+            await tasks.write(replace(lifecycle.submit(make_task(3)), receipt=again))
         (claimed,) = await tasks.claim(W1, 9, NOW)
         assert claimed.id == submitted.id
         await tasks.write(lifecycle.complete(claimed, NOW, (), None))
         events = await PostgresJournal(postgres, SystemClock()).events(
             EventFilter(project_id=PROJECT), 99
         )
-    assert len(events) == 6
+    assert len(events) == 7
     assert first_broken(ChainHead(0, GENESIS), events) is None
 
 

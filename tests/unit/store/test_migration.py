@@ -1,14 +1,14 @@
-"""What schema 1 wrote is whole at the newest: no event unsealed, no task stuck."""
+"""What schemas 1 and 2 wrote is whole at the newest: no event unsealed, no task stuck."""
 
 import asyncio
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import apsw
 import pytest
-from tests.support.filled import everything, resumed
+from tests.support.filled import everything, filled_world, resumed
 from tests.support.world import WORKER, MovableClock
 
 from backroom.audit.chains import check_chain
@@ -128,6 +128,72 @@ def test_failure_in_the_middle_leaves_schema_1_untouched(data, monkeypatch, wher
 
 def fail(_connection):
     raise ZeroDivisionError
+
+
+@pytest.fixture
+def data_2(tmp_path):
+    """Rows in every table, written by this release and without what schema 3 has added."""
+    world = filled_world(tmp_path)
+    token = [("X-Client-Token", "once-only")]
+    asked = world.admin.post(world.public_access_path, {"public_boundwidth": 7}, headers=token)
+    assert asked.status == 204
+    world.submit(execute_at=LATER - timedelta(seconds=5), publicip_id="eip-9")
+    world.close()
+    connection = apsw.Connection(str(tmp_path / DATABASE_FILE))
+    connection.execute("DROP INDEX lanes_turn; ALTER TABLE lanes DROP COLUMN turn_at")
+    connection.pragma("user_version", 2)
+    assert shape(connection) == shape_of_schema(2)
+    connection.close()
+    return tmp_path
+
+
+def shape(connection):
+    """Columns of all tables, and the names of all indexes."""
+    columns = (
+        'SELECT t.name, c.name, c.type, c."notnull", c.pk FROM sqlite_schema t'
+        " JOIN pragma_table_info(t.name) c WHERE t.type = 'table' ORDER BY 1, 2"
+    )
+    indexes = "SELECT name FROM sqlite_schema WHERE type = 'index' ORDER BY 1"
+    return [connection.execute(statement).fetchall() for statement in (columns, indexes)]
+
+
+def shape_of_schema(number):
+    connection = apsw.Connection(":memory:")
+    for text in migrations()[:number]:
+        connection.execute(text)
+    return shape(connection)
+
+
+def test_lanes_of_schema_2_have_their_turn_and_all_else_stays(data_2):
+    before = everything(data_2)
+    assert all(before[name] for name in ("receipts", "chains", "cluster_parts", "tasks", "steps"))
+    assert sorted(row[-1] is None for row in before["lanes"]) == [False, True, True]
+    assert migrate(data_2) == (2, 3)
+    after = everything(data_2)
+    assert after.pop("lanes") == [(*row, row[2]) for row in before.pop("lanes")]
+    assert after == before
+    connection = apsw.Connection(str(data_2 / DATABASE_FILE))
+    assert shape(connection) == shape_of_schema(3)
+    connection.close()
+    assert asyncio.run(wrong(at(data_2), quick=False, seen=lambda _count: None)) == []
+
+
+def test_what_schema_2_wrote_goes_on(data_2):
+    clock = MovableClock(LATER)
+    backroom = assemble(at(data_2), clock)
+    with asyncio.Runner() as runner:
+        world = resumed(backroom, clock, runner)
+        world.begun = runner.run(backroom.tasks.held(WORKER))
+        assert len(world.begun) == 1
+        world.run_until_idle()  # time flies to the planned ones
+        followed = runner.run(check_chain(backroom.journal, world.project_id))
+    backroom.close()
+    kept = apsw.Connection(str(data_2 / DATABASE_FILE))
+    states = kept.execute("SELECT DISTINCT kind, state FROM tasks ORDER BY kind").fetchall()
+    kept.close()
+    assert states == [("background", "succeeded"), ("scheduled", "succeeded")]
+    assert followed.broken is None
+    assert asyncio.run(wrong(at(data_2), quick=False, seen=lambda _count: None)) == []
 
 
 @pytest.mark.slow
