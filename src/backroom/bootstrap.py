@@ -470,6 +470,12 @@ def shown_database(settings: Settings) -> str | None:
     return without_password(url) if url is not None and is_shared(settings) else url
 
 
+def database_file(settings: Settings) -> Path | None:
+    """None for a database in memory, or of a server; and for what can't be one."""
+    found = None if is_shared(settings) else _database(settings)
+    return found if isinstance(found, Path) and not found.is_dir() else None
+
+
 def _sqlite_stores(
     settings: Settings, clock: Clock | None, vault: Vault, wakeup: Wakeup
 ) -> _Stores:

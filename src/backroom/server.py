@@ -8,8 +8,15 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    ExitStack,
+    asynccontextmanager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from datetime import timedelta
 from pathlib import Path
 from typing import IO
@@ -18,7 +25,13 @@ import msgspec
 from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 
-from backroom.bootstrap import Backroom, CannotServe, assemble, shown_database
+from backroom.bootstrap import (
+    Backroom,
+    CannotServe,
+    assemble,
+    database_file,
+    shown_database,
+)
 from backroom.certificates import TlsFiles, make_certificates, tls_files
 from backroom.data_folder import ServerFile
 from backroom.domain.ids import WorkerId
@@ -28,6 +41,7 @@ from backroom.engine.sweeper import Sweeper
 from backroom.engine.worker import POLL_S, Worker
 from backroom.first_start import prepare
 from backroom.settings import (
+    DATABASE_FILE,
     EMULATOR_FILE,
     LOCK_FILE,
     SERVER_FILE,
@@ -48,7 +62,7 @@ async def serve(settings: Settings, ready: Callable[[Backroom, str], Awaitable[N
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with only_server(settings.data):
+    with only_server(settings):
         async with running(settings, stop) as (backroom, endpoint):
             collect_rarely()
             await ready(backroom, endpoint)
@@ -208,21 +222,44 @@ def _make_certificates(settings: Settings) -> None:
         make_certificates(settings.data / TLS_FOLDER)
 
 
-def only_server(data: Path) -> IO[bytes]:
-    """The lock of a data folder: two processes on one SQLite file would run tasks twice."""
+@contextmanager
+def only_server(settings: Settings) -> Iterator[None]:
+    """Holds the data folder and the SQLite file, wherever it is: two would run tasks twice."""
+    data, database = settings.data, database_file(settings)
+    held = data.resolve() / LOCK_FILE
+    with ExitStack() as locks:
+        try:
+            data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            locks.enter_context(_locked(held, data, "folder with --data"))
+        except OSError as error:
+            raise CannotServe(f"{data}: {error.strerror}; choose another --data") from None
+        if database is not None and (lock := _lock_beside(database.resolve())) != held:
+            try:
+                locks.enter_context(_locked(lock, database, "--database"))
+            except OSError as error:
+                raise CannotServe(
+                    f"{database}: {error.strerror}; choose another --database"
+                ) from None
+        yield
+
+
+def _lock_beside(database: Path) -> Path:
+    """That of the folder, for a file that is its database where --database isn't said."""
+    own = database.name == DATABASE_FILE
+    return database.with_name(LOCK_FILE if own else f"{database.name}.{LOCK_FILE}")
+
+
+def _locked(lock: Path, served: Path, other: str) -> IO[bytes]:
+    """Raises OSError where there can be no such file, CannotServe where another process has it."""
+    file = lock.open("ab")
     try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (data / LOCK_FILE).open("ab")
-    except OSError as error:
-        raise CannotServe(f"{data}: {error.strerror}; choose another --data") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        lock.close()
+        file.close()
         raise CannotServe(
-            f"another process serves {data}; stop it, or choose another folder with --data"
+            f"another process serves {served}; stop it, or choose another {other}"
         ) from None
-    return lock
+    return file
 
 
 def _worker_id(data: Path) -> WorkerId:

@@ -227,6 +227,24 @@ def test_file_with_garbage_is_told_by_its_name(data, name, words):
     assert str(data / Path(name).parent) in said
 
 
+@pytest.mark.parametrize("name", ["shared.sqlite", DATABASE_FILE])
+def test_second_process_on_the_same_file_is_refused(tmp_path, name):
+    """Also under another name, or in the folder of the first."""
+    file, other = tmp_path / "one" / name, tmp_path / "two"
+    link = tmp_path / "link.sqlite"
+    link.symlink_to(file)
+    chosen = [] if name == DATABASE_FILE else ["--database", f"sqlite:///{file}"]
+    with serving(tmp_path / "one", *chosen) as served:
+        for path in (file, link):
+            assert refused(other, "--database", f"sqlite:///{path}") == (
+                f"another process serves {path}; stop it, or choose another --database"
+            )
+        assert not (other / KEY_FILE).exists()
+        assert served.stop() == 0
+    with serving(other, "--database", f"sqlite:///{tmp_path / 'new.sqlite'}") as served:
+        assert served.stop() == 0
+
+
 def test_second_process_on_the_same_folder_is_refused(data):
     with serving(data) as served:
         assert refused(data) == (

@@ -120,7 +120,8 @@ def import_(
 ) -> None:
     """Fill an empty database with all records of an export: all of them, or none.
 
-    Refused while a server runs on the data folder, and for a database that holds anything.
+    Refused while a server runs on the data folder or the SQLite file, and for a database that
+    holds anything.
     """
     from backroom.cli.files import lines  # noqa: PLC0415
     from backroom.cli.progress import progress  # noqa: PLC0415
@@ -130,7 +131,7 @@ def import_(
 
     settings = chosen(data, database)
     size = file.stat().st_size
-    with only_server(settings.data), file.open("rb") as opened, progress(file.name, size) as seen:
+    with only_server(settings), file.open("rb") as opened, progress(file.name, size) as seen:
         counts = run(filled(settings, lines(opened, seen)))
     typer.echo(f"{sum(counts.values())} rows, {counts.get('tasks', 0)} tasks")
     if not (settings.data / KEY_FILE).exists():

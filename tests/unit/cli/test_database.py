@@ -51,13 +51,29 @@ def test_import_into_what_holds_anything_is_refused(data, dump):
     assert everything(data) == before
 
 
-def test_import_is_refused_while_a_server_runs(dump, tmp_path):
-    new = tmp_path / "new"
-    new.mkdir()
-    with (new / LOCK_FILE).open("ab") as lock:
+@pytest.mark.parametrize(
+    ("file", "locked"),
+    [
+        (None, f"new/{LOCK_FILE}"),
+        (f"there/{DATABASE_FILE}", f"there/{LOCK_FILE}"),
+        ("there/any.sqlite", f"there/any.sqlite.{LOCK_FILE}"),
+    ],
+)
+def test_import_is_refused_while_a_server_runs(dump, tmp_path, file, locked):
+    for folder in ("new", "there"):
+        (tmp_path / folder).mkdir()
+    chosen = [] if file is None else ["--database", f"sqlite:///{tmp_path / file}"]
+    asked = ("db", "import", dump, "--data", tmp_path / "new", *chosen)
+    with (tmp_path / locked).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another process serves" in command("db", "import", dump, "--data", new).refusal
-    assert command("db", "import", dump, "--data", new).exit_code == 0
+        assert "another process serves" in command(*asked).refusal
+    assert command(*asked).exit_code == 0
+
+
+def test_import_names_the_database_whose_folder_is_missing(dump, tmp_path):
+    file = tmp_path / "nowhere" / "any.sqlite"
+    asked = ("db", "import", dump, "--data", tmp_path, "--database", f"sqlite:///{file}")
+    assert f"{file}: No such file or directory; choose another" in command(*asked).refusal
 
 
 def test_damaged_dump_leaves_a_database_to_try_again_with(dump, tmp_path):
