@@ -20,6 +20,7 @@ _Outcome = tuple[Any, BaseException | None]
 MAX_GROUP = 128  # writes in one commit: past this the commit's own cost no longer shows
 MIN_GROUP = 8
 ONE_NEWCOMER = 2  # a submit and its claim
+SHORT_IN_A_ROW = 2
 A_LOOK_S = 1e-6  # a coarse clock may show nothing
 
 
@@ -35,7 +36,7 @@ class Writer:
 
     Of a group, no more than half is urgent while others wait, too. To write a group takes about as
     long as to commit it: more would keep those waiting who come meanwhile, less be all commits. And
-    where one comes anew, the group waits for no more than one other, unless the last one was as
+    where one comes anew, the group waits for no more than one other, unless the last two were as
     short. Whoever comes while a group is written, and has a place in it, is committed with it. A
     piece that raises leaves no trace; the others of its group are not touched. `run` returns once
     the commit is durable.
@@ -48,7 +49,7 @@ class Writer:
         self._urgent: deque[_Job] = deque()
         self._others: deque[_Job] = deque()
         self._most = MAX_GROUP  # in the next group
-        self._was_short = False  # the last group left some waiting
+        self._short = 0  # so many groups in a row left some waiting
         self._is_closed = False
         self._is_ending = False  # the thread was told
         if on_thread:
@@ -97,7 +98,7 @@ class Writer:
         urgent = sum(job.is_urgent for job in group)
         if self._urgent and (2 * urgent < self._most or not self._others):
             return self._urgent.popleft()
-        is_enough = 0 < urgent <= ONE_NEWCOMER < len(group) and not self._was_short
+        is_enough = 0 < urgent <= ONE_NEWCOMER < len(group) and self._short < SHORT_IN_A_ROW
         return self._others.popleft() if self._others and not is_enough else None
 
     def _take_in_all(self) -> None:
@@ -143,7 +144,8 @@ class Writer:
             while len(group) < self._most and (job := self._next_for(group)) is not None:
                 group.append(job)
                 outcomes.append(self._attempt(job.piece))
-            self._was_short = len(group) < self._most and bool(self._others)
+            is_short = len(group) < self._most and bool(self._others)
+            self._short = self._short + 1 if is_short else 0
             written_s = perf_counter()
             execute("COMMIT")
         except BaseException:

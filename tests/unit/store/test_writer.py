@@ -131,10 +131,10 @@ async def test_who_comes_anew_goes_first_and_waits_for_one_other(connection):
     writer.close()
 
 
-async def test_of_two_groups_in_a_row_one_is_short(connection):
+async def test_of_three_groups_in_a_row_one_is_long(connection):
     writer = Writer(connection)
     done, commits = [], []
-    more = iter("34")
+    more = iter(["34", "56"])
 
     def note(name):
         def piece(connection):
@@ -145,7 +145,7 @@ async def test_of_two_groups_in_a_row_one_is_short(connection):
 
     def committed():
         commits.append("".join(done))
-        for name in more:  # who comes while the first is committed
+        for name in next(more, ""):  # who comes while that is committed
             jobs.append(writer_module._Job(note(name), loop.create_future(), loop, is_urgent=True))
             writer._jobs.put(jobs[-1])
         return False
@@ -157,7 +157,7 @@ async def test_of_two_groups_in_a_row_one_is_short(connection):
         waiting += [asyncio.ensure_future(writer.run(note(name), is_urgent=True)) for name in "12"]
         await asyncio.sleep(0)
     await asyncio.gather(*waiting, *(job.future for job in jobs))
-    assert commits == ["12", "1234abcd"]
+    assert commits == ["12", "1234a", "1234a56bcd"]
     writer.close()
 
 
