@@ -1,5 +1,6 @@
 import asyncio
 import logging
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.support.builders import NOW, W1, W2, after, make_scheduled, make_task
@@ -498,46 +499,46 @@ async def test_loop_waits_for_a_newcomers_claim_that_has_all_places(world, wakeu
             slow.let_all_go()
 
 
-async def test_all_spare_slots_are_for_those_that_come_together(world, wakeup):
-    world.stores.tasks._on_new = wakeup.set  # the loop's own claims
-    gate = Gate()
+@asynccontextmanager
+async def full_worker(world, wakeup, gate, slots):
+    """Each slot has a task; the operation to submit more of."""
     operation = gate.operation()
-    slots = 4 * SLOTS_PER_SPARE
     with catalogue_with(operation):
         async with Running(world, Worker(W1, world.around, wakeup, slots=slots)):
             for number in range(slots):
                 await world.submit(operation, number=number)
             await settled()
             assert len(gate.inside) == slots
-            await asyncio.gather(
-                *(world.submit(operation, number=slots + number) for number in range(6))
-            )
-            await settled()
-            assert len(gate.inside) == slots + 4
-            gate.open.set()
+            yield operation
+
+
+async def test_all_spare_slots_are_for_those_that_come_together(world, wakeup):
+    world.stores.tasks._on_new = wakeup.set  # the loop's own claims
+    gate, slots = Gate(), 4 * SLOTS_PER_SPARE
+    async with full_worker(world, wakeup, gate, slots) as operation:
+        await asyncio.gather(
+            *(world.submit(operation, number=slots + number) for number in range(6))
+        )
+        await settled()
+        assert len(gate.inside) == slots + 4
+        gate.open.set()
 
 
 async def test_second_newcomer_of_a_full_worker_has_a_spare_slot_too(world, wakeup):
-    gate = Gate()
-    operation = gate.operation()
-    slots = 4 * SLOTS_PER_SPARE
-    with catalogue_with(operation):
-        async with Running(world, Worker(W1, world.around, wakeup, slots=slots)):
-            for number in range(slots):
-                await world.submit(operation, number=number)
-            await settled()
-            slow = Slow(world)
-            first = await world.submit(operation, number=slots)
-            await settled()
-            second = await world.submit(operation, number=slots + 1)  # while that is claimed
-            await settled()
-            slow.let_all_go()
-            await settled()
-            slow.let_all_go()
-            await settled()
-            assert gate.inside[slots:] == [first.id, second.id]
-            gate.open.set()
-            slow.let_all_go()
+    gate, slots = Gate(), 4 * SLOTS_PER_SPARE
+    async with full_worker(world, wakeup, gate, slots) as operation:
+        slow = Slow(world)
+        first = await world.submit(operation, number=slots)
+        await settled()
+        second = await world.submit(operation, number=slots + 1)  # while that is claimed
+        await settled()
+        slow.let_all_go()
+        await settled()
+        slow.let_all_go()
+        await settled()
+        assert gate.inside[slots:] == [first.id, second.id]
+        gate.open.set()
+        slow.let_all_go()
 
 
 async def test_what_gets_ready_beside_a_newcomer_is_seen_in_time(world, wakeup):
