@@ -163,6 +163,7 @@ class TestTasks:
         ask("tasks", "wait", *ids)
 
     def test_search_pages_and_formats(self, ask):
+        queued(ask)
         everything = json.loads(ask("tasks", "list", "-A", "--all", "-o", "json").stdout)
         assert len(everything) >= 2
         found = ask("tasks", "list", "-A", "--limit", "1")
