@@ -28,7 +28,7 @@ from backroom.domain.task import (
     StepState,
     Task,
 )
-from backroom.engine import scheduler
+from backroom.engine import log_fields, scheduler
 from backroom.engine.backoff import delay_s
 from backroom.engine.call import Call, TimedOut
 from backroom.engine.contexts import context_of, decoded, outputs_of
@@ -448,13 +448,7 @@ class Attempt:
         return self._clock.now()
 
     def _fields(self) -> dict[str, Any]:
-        task = self._task
-        return {
-            "request_id": task.request_id,
-            "task_id": task.id,
-            "instance_id": task.instance_id,
-            "attempt": task.attempt,
-        }
+        return log_fields.of_task(self._task) | {"attempt": self._task.attempt}
 
 
 def _due(task: Task, now: datetime, due_at: datetime) -> datetime:

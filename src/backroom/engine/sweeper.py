@@ -11,6 +11,7 @@ from backroom.domain.errors import StoreUnavailable
 from backroom.domain.filter import Position, TaskSearch
 from backroom.domain.ids import ProjectId, TaskId
 from backroom.domain.task import State, Task
+from backroom.engine import log_fields
 from backroom.engine.call import Call
 from backroom.engine.contexts import context_of, outputs_of
 from backroom.engine.surroundings import Surroundings
@@ -107,7 +108,7 @@ class Sweeper:
         operation = CATALOGUE[task.name]
         if operation.sweep is None:
             return True
-        about = {"request_id": task.request_id, "task_id": task.id, "instance_id": task.instance_id}
+        about = log_fields.of_task(task)
         try:
             params = typed_params(operation, task, self._around.vault)
         except msgspec.DecodeError:

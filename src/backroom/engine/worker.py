@@ -11,6 +11,7 @@ from backroom.domain import lifecycle
 from backroom.domain.errors import StaleTask, StoreUnavailable
 from backroom.domain.ids import TaskId, WorkerId
 from backroom.domain.task import Task
+from backroom.engine import log_fields
 from backroom.engine.attempt import Attempt
 from backroom.engine.surroundings import Surroundings
 from backroom.engine.wakeup import Wakeup
@@ -225,6 +226,5 @@ async def _rescued(around: Surroundings, task: Task, by: WorkerId) -> bool:
         await around.tasks.write(lifecycle.rescue(task, around.clock.now(), by))
     except StaleTask:
         return False
-    about = {"request_id": task.request_id, "task_id": task.id, "instance_id": task.instance_id}
-    _log.warning("task rescued", extra=about)
+    _log.warning("task rescued", extra=log_fields.of_task(task))
     return True
