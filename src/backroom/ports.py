@@ -84,9 +84,9 @@ class TaskStore(Protocol):
         Oldest first; a lane that had nothing to do counts as ready a minute before it was. And
         those of the `spare` next that had nothing to do.
 
-        Two workers never get the same lane. A claim is a beat too: who took a task is not taken
-        for dead before its next beat lands. Costs the same however many tasks are queued. It may
-        begin with the call, and raise then.
+        Two workers never get the same lane. A claim is a beat too, to the second: who took a task
+        is not taken for dead before its next beat lands. Costs the same however many tasks are
+        queued. It may begin with the call, and raise then.
         """
 
     async def next_due(self) -> datetime | None:

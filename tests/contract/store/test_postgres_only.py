@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 from tests.support.builders import (
     NOW,
+    OTHER_PROJECT,
     PROJECT,
     W1,
     after,
@@ -331,6 +332,45 @@ async def test_tasks_that_are_looked_at_together_share_a_statement(database, mon
         found = await asyncio.gather(*(tasks.get(task.id) for task in made), tasks.get(known_id(1)))
     assert [one and one.id for one in found] == [*(task.id for task in made), None]
     assert len(asked) == 1
+
+
+async def test_instances_that_are_looked_at_together_share_a_statement(database, monkeypatch):
+    database.open()
+    made = [make_instance(number) for number in range(9)]
+    async with connected(database.url) as postgres:
+        instances = PostgresInstanceStore(postgres)
+        for instance in made:
+            await instances.save(instance)
+        asked, fetch = [], postgres.fetch
+
+        async def noted(statement, *values):
+            asked.append(statement)
+            return await fetch(statement, *values)
+
+        monkeypatch.setattr(postgres, "fetch", noted)
+        found = await asyncio.gather(
+            *(instances.get(PROJECT, instance.id) for instance in made),
+            instances.get(OTHER_PROJECT, made[0].id),
+            instances.get(PROJECT, instance_id(99)),
+        )
+    assert found == [*made, None, None]
+    assert len(asked) == 1
+
+
+async def test_claim_does_not_wait_for_another_one_of_the_same_worker_and_second(database):
+    tasks = database.open().tasks
+    for number in (1, 2):
+        await tasks.write(lifecycle.submit(make_task(number)))
+    await tasks.claim(W1, 1, NOW)
+    other = await asyncpg.connect(database.url)
+    async with asyncio.timeout(NEVER_S), other.transaction():  # as by a claim before its commit
+        await other.execute("SELECT 1 FROM workers WHERE id = $1 FOR UPDATE", W1)
+        (taken,) = await tasks.claim(W1, 1, after(0.3))
+    await other.close()
+    assert taken.instance_id == instance_id(2)
+    await tasks.write(lifecycle.submit(make_task(3)))
+    await tasks.claim(W1, 1, after(1.4))
+    assert await tasks.dead_workers(after(1.4)) == []
 
 
 async def test_held_waits_for_a_claim_that_may_be_on_its_way(database):

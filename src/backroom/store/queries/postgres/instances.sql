@@ -1,5 +1,6 @@
--- instance --
-SELECT document FROM instances WHERE id = $1 AND project_id = $2
+-- instances --
+-- a probe of the primary key and a row for each
+SELECT id, project_id, document FROM instances WHERE id = ANY ($1)
 
 -- matching --
 SELECT document FROM instances
