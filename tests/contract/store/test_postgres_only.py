@@ -315,6 +315,18 @@ async def test_beat_lands_when_all_other_connections_are_busy(database):
         await asyncio.gather(*sleepers, return_exceptions=True)
 
 
+def fetched(postgres, monkeypatch):
+    """Grows by each statement that is fetched from now on."""
+    asked, fetch = [], postgres.fetch
+
+    async def noted(statement, *values):
+        asked.append(statement)
+        return await fetch(statement, *values)
+
+    monkeypatch.setattr(postgres, "fetch", noted)
+    return asked
+
+
 async def test_tasks_that_are_looked_at_together_share_a_statement(database, monkeypatch):
     database.open()
     made = [make_task(number) for number in range(9)]
@@ -322,13 +334,7 @@ async def test_tasks_that_are_looked_at_together_share_a_statement(database, mon
         tasks = PostgresTaskStore(postgres, postgres, lambda: None, lambda: None)
         for task in made:
             await tasks.write(lifecycle.submit(task))
-        asked, fetch = [], postgres.fetch
-
-        async def noted(statement, *values):
-            asked.append(statement)
-            return await fetch(statement, *values)
-
-        monkeypatch.setattr(postgres, "fetch", noted)
+        asked = fetched(postgres, monkeypatch)
         found = await asyncio.gather(*(tasks.get(task.id) for task in made), tasks.get(known_id(1)))
     assert [one and one.id for one in found] == [*(task.id for task in made), None]
     assert len(asked) == 1
@@ -341,13 +347,7 @@ async def test_instances_that_are_looked_at_together_share_a_statement(database,
         instances = PostgresInstanceStore(postgres)
         for instance in made:
             await instances.save(instance)
-        asked, fetch = [], postgres.fetch
-
-        async def noted(statement, *values):
-            asked.append(statement)
-            return await fetch(statement, *values)
-
-        monkeypatch.setattr(postgres, "fetch", noted)
+        asked = fetched(postgres, monkeypatch)
         found = await asyncio.gather(
             *(instances.get(PROJECT, instance.id) for instance in made),
             instances.get(OTHER_PROJECT, made[0].id),
