@@ -179,6 +179,19 @@ async def test_task_behind_another_is_not_claimed_whatever_the_notice_says(datab
         assert claimed.id == first.id
 
 
+async def test_task_that_is_for_later_is_not_claimed_whatever_the_notice_says(database):
+    later = make_scheduled(2, after(60))
+    async with told_of(database) as told:
+        await told.submits(make_task(1), later)
+        forged = {name: getattr(later, name) for name in ("id", "instance_id", "lane")}
+        told.tasks._newcomer = msgspec.structs.replace(told.newcomers[0], **forged)
+        assert await told.tasks.claim(W1, 1, NOW) == []
+        (claimed,) = await told.tasks.claim(W2, 9, NOW)
+        assert claimed.id != later.id
+        (begun,) = await told.tasks.claim(W2, 9, after(60))
+        assert begun.id == later.id
+
+
 @pytest.mark.parametrize("notice", ["", "[]", "{", '["a", "b"]', "[1, 2, 3, 4, 5]"])
 async def test_notice_of_another_form_is_a_mere_wake_up(database, notice):
     async with told_of(database) as told:
