@@ -1,6 +1,5 @@
 """AccountStore on PostgreSQL. Secret keys are sealed here and nowhere else leave in the clear."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from time import monotonic
@@ -13,7 +12,7 @@ from backroom.domain.stamps import stamp
 from backroom.ports import Vault
 from backroom.store import rows
 from backroom.store.batches import Batches
-from backroom.store.postgres_connection import CALL_S, Link, Postgres, transaction, translating
+from backroom.store.postgres_connection import Link, Postgres, transaction, within
 from backroom.store.postgres_rows import escaped
 from backroom.store.queries import load
 from backroom.store.rows import optional_stamp
@@ -126,9 +125,8 @@ class PostgresAccountStore:
         await self._postgres.change(_SQL.delete_token, escaped(digest))
 
     async def use_signature(self, digest: bytes, now: datetime, until: datetime) -> bool:
-        with translating():
-            async with asyncio.timeout(CALL_S):
-                return await self._uses.ask(_Use(digest, stamp(now), stamp(until)))
+        async with within():
+            return await self._uses.ask(_Use(digest, stamp(now), stamp(until)))
 
     async def _use(self, uses: list[_Use]) -> Sequence[bool]:
         """Of those with the same digest, the first may be the first use."""

@@ -202,6 +202,14 @@ def migrations() -> dict[int, str]:
     return {int(match[1]): entry.read_text("utf-8") for match, entry in found if match}
 
 
+@asynccontextmanager
+async def within(timeout_s: float = CALL_S) -> AsyncIterator[None]:
+    """Raises StoreUnavailable where what is inside takes longer, or fails as `translating` says."""
+    with translating(timeout_s):
+        async with asyncio.timeout(timeout_s):
+            yield
+
+
 @contextmanager
 def translating(timeout_s: float = CALL_S) -> Iterator[None]:
     try:

@@ -1,7 +1,5 @@
 """InstanceStore and ClusterStore on PostgreSQL: versioned documents, a few columns to search by."""
 
-import asyncio
-
 import msgspec
 
 from backroom.domain.errors import StaleTask
@@ -10,7 +8,7 @@ from backroom.domain.ids import InstanceId, ProjectId
 from backroom.domain.instance import Instance, InstanceFilter
 from backroom.domain.stamps import stamp
 from backroom.store.batches import Batches
-from backroom.store.postgres_connection import CALL_S, Postgres, translating
+from backroom.store.postgres_connection import Postgres, within
 from backroom.store.postgres_rows import escaped, optional_escaped
 from backroom.store.queries import load
 
@@ -32,9 +30,8 @@ class PostgresInstanceStore:
         )
 
     async def get(self, project_id: ProjectId, instance_id: InstanceId) -> Instance | None:
-        with translating():
-            async with asyncio.timeout(CALL_S):
-                document = await self._reads.ask((instance_id, project_id))
+        async with within():
+            document = await self._reads.ask((instance_id, project_id))
         return None if document is None else _decode(document)
 
     async def _read(self, wanted: list[tuple[InstanceId, ProjectId]]) -> list[bytes | None]:
@@ -82,9 +79,8 @@ class PostgresClusterStore:
         )
 
     async def load(self, instance_id: InstanceId, part: str) -> tuple[bytes, int] | None:
-        with translating():
-            async with asyncio.timeout(CALL_S):
-                return await self._loads.ask((instance_id, part))
+        async with within():
+            return await self._loads.ask((instance_id, part))
 
     async def _read(self, wanted: list[tuple[InstanceId, str]]) -> list[tuple[bytes, int] | None]:
         keys = set(wanted)

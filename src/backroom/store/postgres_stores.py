@@ -8,7 +8,7 @@ from backroom.domain.errors import StoreUnavailable
 from backroom.ports import Clock, Vault
 from backroom.store.postgres_accounts import PostgresAccountStore
 from backroom.store.postgres_clock import DatabaseClock
-from backroom.store.postgres_connection import LOCK, MIGRATE_S, Postgres, migrate, translating
+from backroom.store.postgres_connection import LOCK, MIGRATE_S, Postgres, migrate, within
 from backroom.store.postgres_figures import PostgresTaskFigures
 from backroom.store.postgres_finder import PostgresTaskFinder
 from backroom.store.postgres_instances import PostgresClusterStore, PostgresInstanceStore
@@ -81,9 +81,8 @@ class PostgresStores:
     async def _listening(self) -> AsyncIterator[None]:
         listening = asyncio.create_task(self._listener.run())
         try:
-            with translating(HEARD_WITHIN_S):
-                async with asyncio.timeout(HEARD_WITHIN_S):
-                    await self._listener.heard.wait()
+            async with within(HEARD_WITHIN_S):
+                await self._listener.heard.wait()
             yield
         finally:
             listening.cancel()
@@ -103,10 +102,9 @@ class PostgresStores:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
         """While it lasts, no other process is in here."""
-        with translating(MIGRATE_S):
-            async with asyncio.timeout(MIGRATE_S):
-                link = await self._postgres.connect()
-                await link.execute(_SQL.lock_session, LOCK + 1)
+        async with within(MIGRATE_S):
+            link = await self._postgres.connect()
+            await link.execute(_SQL.lock_session, LOCK + 1)
         try:
             yield
         finally:

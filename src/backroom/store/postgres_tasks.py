@@ -1,6 +1,5 @@
 """TaskStore on PostgreSQL: what is locked where, docs/adr/0011."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,12 +18,11 @@ from backroom.store import rows
 from backroom.store.batches import Batches
 from backroom.store.ordering import Stream
 from backroom.store.postgres_connection import (
-    CALL_S,
     SNAPSHOT,
     Link,
     Postgres,
     transaction,
-    translating,
+    within,
 )
 from backroom.store.postgres_ordering import DenseKeys, PostgresCountedKeys
 from backroom.store.postgres_rows import changes_json, newcomer_of, restored
@@ -80,9 +78,8 @@ class PostgresTaskStore:
         await self._writer.write(changes)
 
     async def get(self, task_id: TaskId) -> Task | None:
-        with translating():
-            async with asyncio.timeout(CALL_S):
-                return await self._tasks.ask(task_id)
+        async with within():
+            return await self._tasks.ask(task_id)
 
     async def _read_tasks(self, task_ids: list[TaskId]) -> list[Task | None]:
         found = await self._postgres.fetch(_SQL.tasks, list(set(task_ids)))
@@ -90,9 +87,8 @@ class PostgresTaskStore:
         return [tasks.get(task_id) for task_id in task_ids]
 
     async def record(self, task_id: TaskId) -> TaskRecord | None:
-        with translating():
-            async with asyncio.timeout(CALL_S):
-                return await self._records.ask(task_id)
+        async with within():
+            return await self._records.ask(task_id)
 
     async def _read(self, task_ids: list[TaskId]) -> list[TaskRecord | None]:
         found = await self._postgres.fetch(_SQL.records, list(set(task_ids)))

@@ -11,7 +11,7 @@ import msgspec
 from backroom.domain.errors import ClientTokenTaken, QuotaReached, StaleTask
 from backroom.domain.task import Change, State
 from backroom.store.batches import Batches
-from backroom.store.postgres_connection import CALL_S, Link, Postgres, translating
+from backroom.store.postgres_connection import CALL_S, Link, Postgres, within
 from backroom.store.postgres_rows import changes_json
 from backroom.store.queries import load
 
@@ -77,9 +77,8 @@ class PostgresWriter:
     async def write(self, changes: Sequence[Change]) -> None:
         piece = piece_of(changes)
         timeout_s = CALL_S + CHANGE_S * len(changes)
-        with translating(timeout_s):
-            async with asyncio.timeout(timeout_s):
-                await self._batches.ask(piece)
+        async with within(timeout_s):
+            await self._batches.ask(piece)
 
     async def _write(self, pieces: list[Piece]) -> list[Exception | None]:
         timeout_s = CALL_S + CHANGE_S * sum(len(piece.changes) for piece in pieces)
